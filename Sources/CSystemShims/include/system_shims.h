@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// What Swift cannot import or must not do between fork and exec.
+#ifndef ROOST_SYSTEM_SHIMS_H
+#define ROOST_SYSTEM_SHIMS_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+/// Starts a program whose life is tied to the calling thread's: the kernel sends it `death_signal` when that thread ends.
+///
+/// `fds` are the descriptors that the child gets as 0, 1, 2, 3, … (-1: /dev/null); all others are closed. The child
+/// leads its own process group when `group` is non-zero, starts in `directory` (NULL: the caller's), with no signal
+/// blocked or ignored. Returns the pid, or -errno when the program could not be started.
+///
+/// Needed because Swift may not run between fork and exec, and posix_spawn has no parent-death signal.
+pid_t roost_spawn(const char *path, char *const argv[], char *const envp[], const char *directory, const int *fds,
+                  int fd_count, int death_signal, int group);
+
+/// A descriptor that becomes readable when the process ends; or -errno. Needed because glibc 2.36 declares it in a header without module.
+int roost_pidfd_open(pid_t pid);
+
+/// Makes the calling process adopt the orphans among its descendants; 0 or -errno. prctl is variadic.
+int roost_become_subreaper(void);
+
+/// Names the calling thread for ps, gdb and /proc; at most 15 bytes are kept.
+void roost_name_thread(const char *name);
+
+/// Milliseconds of a clock that also runs while the machine is suspended (CLOCK_BOOTTIME).
+int64_t roost_boottime_millis(void);
+
+#endif

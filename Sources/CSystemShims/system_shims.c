@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#define _GNU_SOURCE
+#include "system_shims.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static _Noreturn void give_up(int report) {
+  int error = errno;
+  (void)!write(report, &error, sizeof error);
+  _exit(127);
+}
+
+// Only async-signal-safe calls: the parent has other threads.
+static _Noreturn void become(const char *path, char *const argv[], char *const envp[], const char *directory,
+                             const int *fds, int fd_count, int death_signal, int group, pid_t parent, int report) {
+  if (prctl(PR_SET_PDEATHSIG, death_signal) != 0) give_up(report);
+  if (getppid() != parent) _exit(127);  // the parent died before prctl
+  if (group && setpgid(0, 0) != 0) give_up(report);
+  if (directory && chdir(directory) != 0) give_up(report);
+
+  // First out of the way, so that no target number is overwritten before it was used as a source.
+  int moved[16];
+  if (fd_count > 16) {
+    errno = EINVAL;
+    give_up(report);
+  }
+  int high = fcntl(report, F_DUPFD_CLOEXEC, 64);
+  if (high < 0) give_up(report);
+  report = high;
+  for (int i = 0; i < fd_count; i++) {
+    int source = fds[i] >= 0 ? fds[i] : open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (source < 0) give_up(report);
+    moved[i] = fcntl(source, F_DUPFD_CLOEXEC, 64);
+    if (moved[i] < 0) give_up(report);
+  }
+  for (int i = 0; i < fd_count; i++)
+    if (dup2(moved[i], i) < 0) give_up(report);
+  // Others carry O_CLOEXEC by convention; this closes what a library forgot.
+  syscall(SYS_close_range, (unsigned)fd_count, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < NSIG; signal++) sigaction(signal, &action, NULL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+
+  execve(path, argv, envp);
+  give_up(report);
+}
+
+pid_t roost_spawn(const char *path, char *const argv[], char *const envp[], const char *directory, const int *fds,
+                  int fd_count, int death_signal, int group) {
+  int report[2];  // carries errno when exec fails, closes when it succeeds
+  if (pipe2(report, O_CLOEXEC) != 0) return -errno;
+  pid_t parent = getpid();
+  pid_t pid = fork();
+  if (pid == 0) become(path, argv, envp, directory, fds, fd_count, death_signal, group, parent, report[1]);
+  int failed = pid < 0 ? errno : 0;
+  close(report[1]);
+  if (pid > 0) {
+    ssize_t got;
+    do got = read(report[0], &failed, sizeof failed);
+    while (got < 0 && errno == EINTR);
+    if (got != sizeof failed) failed = 0;
+  }
+  close(report[0]);
+  if (failed && pid > 0)
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
+    }
+  return failed ? -failed : pid;
+}
+
+int roost_pidfd_open(pid_t pid) {
+  int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+  return fd < 0 ? -errno : fd;
+}
+
+int roost_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 ? 0 : -errno; }
+
+void roost_name_thread(const char *name) {
+  char kept[16] = {0};
+  strncpy(kept, name, sizeof kept - 1);
+  pthread_setname_np(pthread_self(), kept);
+}
+
+int64_t roost_boottime_millis(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
