@@ -17,9 +17,15 @@ func part(
   .target(name: name, dependencies: uses, resources: resources, swiftSettings: internalImports)
 }
 
+/// Keeps every symbol of a plugin but the entry to itself, so that two plugins in one process never meet.
+let entryOnly: [LinkerSetting] = [
+  .unsafeFlags(["-Xlinker", "--version-script=\(Context.packageDirectory)/Plugins/exports.map"])
+]
+
 /// A plugin: one folder in `Plugins/`, built as `lib<name>.so`.
 func plugin(_ name: String, uses: [Target.Dependency] = ["RoostPlugin"]) -> Target {
-  .target(name: name, dependencies: uses, path: "Plugins/\(name)", swiftSettings: strict)
+  .target(
+    name: name, dependencies: uses, path: "Plugins/\(name)", swiftSettings: strict, linkerSettings: entryOnly)
 }
 
 func tests(
@@ -44,18 +50,32 @@ let package = Package(
   targets: [
     .executableTarget(
       name: "roost",
-      dependencies: ["HTTPAPI", "TaskHost", "Worker", "PluginLoader", "Config", "HTTPClient", "TaskModel", "Logging"],
+      dependencies: [
+        "HTTPAPI", "HTTPServer", "TaskHost", "Worker", "PluginLoader", "Config", "HTTPClient", "TaskStore", "Redis",
+        "TaskModel", "Threading", "Logging",
+      ],
       swiftSettings: internalImports),
-    part("HTTPAPI", uses: ["TaskHost", "TaskStore", "HTTPServer", "TaskModel", "Logging"]),
-    part("TaskHost", uses: ["TaskStore", "Config", "PluginLoader", "CSystemShims", "TaskModel", "Logging"]),
-    part("Worker", uses: ["TaskStore", "PluginLoader", "CSystemShims", "TaskModel", "Logging"]),
-    part("TaskStore", uses: ["Redis", "TaskModel", "Logging"], resources: [.embedInCode("Scripts")]),
-    part("PluginLoader", uses: ["CRoost", "CSystemShims", "TaskModel", "Logging"]),
-    part("HTTPServer", uses: ["CMicrohttpd", "CSystemShims", "TaskModel"]),
+    part("HTTPAPI", uses: ["TaskHost", "TaskStore", "HTTPServer", "TaskModel", "Logging", "Threading"]),
+    part(
+      "TaskHost",
+      uses: [
+        "TaskStore", "Redis", "Config", "WorkerControl", "CSystemShims", "TaskModel", "Threading",
+        "Logging",
+      ]),
+    part(
+      "Worker",
+      uses: [
+        "TaskStore", "Redis", "WorkerControl", "PluginLoader", "CSystemShims", "TaskModel", "Threading", "Logging",
+      ]),
+    part("TaskStore", uses: ["Redis", "TaskModel", "Threading", "Logging"], resources: [.embedInCode("Scripts")]),
+    part("PluginLoader", uses: ["CRoost", "CGnuTLS", "TaskModel", "Logging", "Threading"]),
+    part("HTTPServer", uses: ["CMicrohttpd", "CSystemShims", "TaskModel", "Threading"]),
     part("HTTPClient", uses: ["CCurl", "TaskModel"]),
     part("Redis", uses: ["CHiredis", "CSystemShims", "TaskModel"]),
     part("Config", uses: ["TaskModel"]),
-    part("Logging", uses: ["CSystemShims", "TaskModel"]),
+    part("WorkerControl", uses: ["TaskModel", "Threading"]),
+    part("Threading", uses: ["CSystemShims"]),
+    part("Logging", uses: ["CSystemShims", "TaskModel", "Threading"]),
     part("TaskModel", uses: []),
 
     .target(name: "RoostPlugin", dependencies: ["CRoost"], swiftSettings: internalImports),
@@ -64,23 +84,34 @@ let package = Package(
     .systemLibrary(name: "CHiredis"),
     .systemLibrary(name: "CMicrohttpd"),
     .systemLibrary(name: "CCurl"),
+    .systemLibrary(name: "CGnuTLS"),
+    .systemLibrary(name: "CCommand", path: "Plugins/CCommand"),
 
     plugin("Article", uses: ["RoostPlugin", "CCurl"]),
-    plugin("Command"),
+    plugin("Command", uses: ["RoostPlugin", "CCommand"]),
     plugin("Digest"),
-    .target(name: "Notify", dependencies: ["CRoost"], path: "Plugins/Notify", cSettings: strictC),
+    .target(
+      name: "Notify", dependencies: ["CRoost"], path: "Plugins/Notify", cSettings: strictC, linkerSettings: entryOnly),
 
     .target(
-      name: "TestSupport", dependencies: ["TaskModel", "CSystemShims"], path: "Tests/TestSupport",
+      name: "TestSupport", dependencies: ["TaskStore", "Redis", "TaskModel", "Threading", "CSystemShims"],
+      path: "Tests/TestSupport",
       swiftSettings: strict),
     tests(of: "TaskModel", uses: ["TaskModel"]),
     tests(of: "Config", uses: ["Config", "TaskModel"]),
-    tests(of: "PluginLoader", uses: ["PluginLoader", "CRoost", "TaskModel"], exclude: ["BadPlugins"]),
-    tests(of: "Plugin", uses: ["RoostPlugin", "PluginLoader", "TaskModel", "Article", "Command", "Digest", "Notify"]),
-    tests(of: "HTTPServer", uses: ["HTTPServer", "HTTPClient", "TaskModel"]),
-    tests(of: "TaskStore", uses: ["TaskStore", "Redis", "TaskModel"]),
-    tests(of: "TaskHost", uses: ["TaskHost", "TaskStore", "Redis", "HTTPClient", "TaskModel"]),
-    tests(of: "RoostCommand", uses: ["HTTPClient", "TaskModel"]),
+    tests(
+      of: "PluginLoader", uses: ["PluginLoader", "CRoost", "TaskModel", "Logging", "Threading"], exclude: ["BadPlugins"]
+    ),
+    tests(of: "Plugin", uses: ["RoostPlugin", "CRoost", "TaskModel", "Threading"]),
+    tests(of: "HTTPServer", uses: ["HTTPServer", "TaskModel", "Threading"]),
+    tests(of: "TaskStore", uses: ["TaskStore", "Redis", "TaskModel", "Threading"]),
+    tests(of: "HTTPAPI", uses: ["HTTPAPI", "HTTPServer", "TaskHost", "TaskStore", "Redis", "TaskModel"]),
+    tests(
+      of: "Worker", uses: ["Worker", "WorkerControl", "TaskStore", "Redis", "TaskModel", "Threading"]),
+    tests(
+      of: "TaskHost", uses: ["TaskHost", "TaskStore", "Redis", "HTTPClient", "TaskModel", "Threading"],
+      exclude: ["TestPlugins"]),
+    tests(of: "RoostCommand", uses: ["HTTPClient", "TaskModel", "Threading"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -7,11 +7,25 @@
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+static struct rlimit given_open_files;  // set once, before threads start
+
+void roost_raise_open_files(void) {
+  if (getrlimit(RLIMIT_NOFILE, &given_open_files) != 0) {
+    given_open_files.rlim_max = 0;
+    return;
+  }
+  struct rlimit raised = {given_open_files.rlim_max, given_open_files.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &raised);
+}
 
 static _Noreturn void give_up(int report) {
   int error = errno;
@@ -46,6 +60,8 @@ static _Noreturn void become(const char *path, char *const argv[], char *const e
     if (dup2(moved[i], i) < 0) give_up(report);
   // Others carry O_CLOEXEC by convention; this closes what a library forgot.
   syscall(SYS_close_range, (unsigned)fd_count, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+
+  if (given_open_files.rlim_max) setrlimit(RLIMIT_NOFILE, &given_open_files);
 
   struct sigaction action;
   memset(&action, 0, sizeof action);
@@ -86,7 +102,51 @@ int roost_pidfd_open(pid_t pid) {
   return fd < 0 ? -errno : fd;
 }
 
+pid_t roost_ended_child(void) {
+  siginfo_t info;
+  info.si_pid = 0;
+  return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0 ? info.si_pid : 0;
+}
+
 int roost_become_subreaper(void) { return prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0 ? 0 : -errno; }
+
+int roost_eventfd(void) {
+  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return fd < 0 ? -errno : fd;
+}
+
+static sigset_t ending_signals(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
+  return set;
+}
+
+void roost_block_signals(void) {
+  signal(SIGPIPE, SIG_IGN);
+  sigset_t set = ending_signals();
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int roost_is_told_to_end(void) {
+  sigset_t waiting;
+  return sigpending(&waiting) == 0 && (sigismember(&waiting, SIGTERM) == 1 || sigismember(&waiting, SIGINT) == 1);
+}
+
+int roost_signalfd(void) {
+  sigset_t set = ending_signals();
+  int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  return fd < 0 ? -errno : fd;
+}
+
+int roost_next_signal(int fd) {
+  struct signalfd_siginfo info;
+  return read(fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
+
+int roost_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) == 0 ? 0 : -errno; }
 
 void roost_name_thread(const char *name) {
   char kept[16] = {0};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CSystemShims
 internal import Glibc
-internal import Synchronization
+internal import Threading
 internal import TaskModel
 
 /// Writes the log to standard error, one line per event; may be called from any thread.
@@ -33,7 +33,7 @@ package enum Log {
     var source = "roost"
   }
 
-  private static let settings = Mutex(Settings())
+  private static let settings = Lock(Settings())
 
   package static func configure(level: Level, format: Format, source: String) {
     settings.withLock {
@@ -67,7 +67,8 @@ package enum Log {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
     let time = Timestamp(millis: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000).iso8601
-    var line = current.1
+    var line =
+      current.1
       ? jsonLine(time, level, current.2, message(), fields) : textLine(time, level, current.2, message(), fields)
     line.append(0x0a)
     // One write per line, so that lines of several processes on one pipe do not mix (up to PIPE_BUF).

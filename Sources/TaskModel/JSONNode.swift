@@ -122,3 +122,27 @@ package struct JSONNode: Sendable {
     return result
   }
 }
+
+extension JSONNode {
+  /// The value of an object's member of this name, the last one if it is repeated.
+  package subscript(name: String) -> JSONNode? {
+    guard case .object(let members) = content else { return nil }
+    return members.last { $0.name == name }?.value
+  }
+
+  package var text: String? {
+    if case .string(let text) = content { text } else { nil }
+  }
+
+  package var integer: Int? {
+    if case .number(let text) = content { Int(text) } else { nil }
+  }
+
+  package var boolean: Bool? {
+    if case .bool(let value) = content { value } else { nil }
+  }
+
+  package var elements: [JSONNode]? {
+    if case .array(let elements) = content { elements } else { nil }
+  }
+}

@@ -14,19 +14,29 @@ package struct TaskID: Hashable, Sendable, Comparable, CustomStringConvertible {
   }
 
   /// Reads 32 lowercase hex digits; nil for anything else.
+  package init?(_ text: ArraySlice<UInt8>) {
+    guard text.count == 32, let high = Self.half(text.prefix(16)), let low = Self.half(text.suffix(16)) else {
+      return nil
+    }
+    self.init(high: high, low: low)
+  }
+
   package init?(_ text: some Collection<UInt8>) {
-    guard text.count == 32 else { return nil }
-    var halves: (UInt64, UInt64) = (0, 0)
-    for (index, digit) in text.enumerated() {
+    self.init(Array(text)[...])
+  }
+
+  private static func half(_ digits: ArraySlice<UInt8>) -> UInt64? {
+    var half: UInt64 = 0
+    for digit in digits {
       let value: UInt8
       switch digit {
       case UInt8(ascii: "0")...UInt8(ascii: "9"): value = digit - UInt8(ascii: "0")
       case UInt8(ascii: "a")...UInt8(ascii: "f"): value = digit - UInt8(ascii: "a") + 10
       default: return nil
       }
-      if index < 16 { halves.0 = halves.0 << 4 | UInt64(value) } else { halves.1 = halves.1 << 4 | UInt64(value) }
+      half = half << 4 | UInt64(value)
     }
-    self.init(high: halves.0, low: halves.1)
+    return half
   }
 
   package init?(_ text: String) {
@@ -53,8 +63,9 @@ package struct TaskID: Hashable, Sendable, Comparable, CustomStringConvertible {
 
   /// Appends the 32 digits without making a string.
   package func append(to bytes: inout [UInt8]) {
-    for shift in stride(from: 60, through: 0, by: -4) { bytes.append(hexDigit(high >> UInt64(shift))) }
-    for shift in stride(from: 60, through: 0, by: -4) { bytes.append(hexDigit(low >> UInt64(shift))) }
+    let start = bytes.count
+    bytes.append(contentsOf: repeatElement(0, count: 32))
+    bytes.withUnsafeMutableBufferPointer { write(into: UnsafeMutableBufferPointer(rebasing: $0[start...])) }
   }
 
   private func write(into buffer: UnsafeMutableBufferPointer<UInt8>) {

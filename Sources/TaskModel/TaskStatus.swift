@@ -17,7 +17,9 @@ package enum TaskStatus: String, Sendable, CaseIterable, Codable {
   }
 }
 
-/// Why a task ended that did not complete. The raw value is `ROOST_KIND_…` of the plugin ABI and the digit in the record.
+/// Why a task ended that did not complete.
+///
+/// The raw value is `ROOST_KIND_…` of the plugin ABI and the digit in the record.
 package enum ErrorKind: UInt8, Sendable, CaseIterable {
   case exception = 1
   case timeout = 2

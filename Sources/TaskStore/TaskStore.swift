@@ -1,1 +1,182 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Redis
+package import TaskModel
+internal import Threading
+
+/// Tasks in Redis, as a host sees them; every operation may be called from any thread.
+package final class TaskStore: Sendable {
+  package let keys: Keys
+  package let address: RedisAddress
+  package let clock = RedisClock()
+  let link: StoreLink
+  let types = TypeRegistry()
+  let watcher: FinalWatcher
+  private let registration: HostRegistration
+  private let ids = TaskIDGenerator()
+  private let origins = Monitor<[UInt32: TaskRecord.Origin]>([:])
+
+  /// `name` is the host's, a label for people.
+  package init(address: RedisAddress, prefix: String, name: String) {
+    self.address = address
+    keys = Keys(prefix: prefix)
+    registration = HostRegistration(name: name)
+    link = StoreLink(address: address, keys: keys, clock: clock, registration: registration)
+    watcher = FinalWatcher(address: address, keys: keys, link: link)
+  }
+
+  /// Connects in the background, and goes on trying; makes the host and its types known.
+  package func start(types: [TypeDefinition]) {
+    registration.setTypes(types)
+    self.types.setOwn(types)
+    link.start()
+    watcher.start()
+  }
+
+  package func close() {
+    watcher.close()
+    link.close()
+  }
+
+  /// Whether Redis answers and knows this host.
+  package var isConnected: Bool { link.isConnected && registration.isKnown }
+  /// Whether Redis has known this host at any time.
+  package var wasConnected: Bool { registration.isKnown }
+  /// Why this Redis can never be used, if that was found.
+  package var refusal: String? { registration.refusal }
+  /// The id under which Redis knows this host; it changes when its lease was lost.
+  package var hostID: String { registration.host }
+  /// Redis does not know this host any more: make it known again.
+  package func registerAgain() { link.reconnect() }
+
+  // MARK: Submitting
+
+  /// Stores a task.
+  ///
+  /// The id is told once Redis has it; `complete` runs on the store's thread and must not block.
+  ///
+  /// The params must have been checked to be JSON.
+  package func submit(
+    _ submission: Submission, _ complete: @escaping @Sendable (Result<TaskID, TaskStoreError>) -> Void
+  ) {
+    guard let definition = types[submission.type] else {
+      refreshTypes { [self] error in
+        if let error { return complete(.failure(error)) }
+        guard types[submission.type] != nil else { return complete(.failure(.unknownType(submission.type))) }
+        submit(submission, complete)
+      }
+      return
+    }
+    guard submission.params.count <= definition.maxParams else {
+      return complete(
+        .failure(.tooLarge(what: "params", bytes: submission.params.count, limit: definition.maxParams)))
+    }
+    link.submit(
+      StoreLink.Pending(
+        submission: submission, id: ids.next(at: clock.now), deadline: MonotonicClock.now + StoreLink.patience,
+        complete: complete))
+  }
+
+  package func submit(_ submission: Submission) async throws(TaskStoreError) -> TaskID {
+    try await withCheckedContinuation { continuation in
+      submit(submission) { continuation.resume(returning: $0) }
+    }.get()
+  }
+
+  // MARK: Types
+
+  package var knownTypes: [TypeDefinition] { types.all }
+  package func definition(of type: String) -> TypeDefinition? { types[type] }
+  package func isParked(_ type: String) -> Bool { types.isParked(type) }
+
+  /// How many living hosts have the name, as of the last `refreshTypes`.
+  package func livingHosts(named name: String) -> Int { types.livingHosts(named: name) }
+
+  /// Reads again which types there are and which hosts live.
+  package func refreshTypes(_ complete: @escaping @Sendable (TaskStoreError?) -> Void = { _ in }) {
+    let keys = keys
+    read({ _ in TypeRegistry.commands(keys) }) { [types, clock] answer in
+      switch answer {
+      case .success(let replies):
+        types.refresh(replies, now: clock.now)
+        complete(nil)
+      case .failure(let error): complete(error)
+      }
+    }
+  }
+
+  /// How many tasks of each type have each status, for several types in one round trip.
+  package func counts(of types: [String]) async throws(TaskStoreError) -> [String: [TaskStatus: Int]] {
+    let names = TaskStatus.allCases.map(\.rawValue)
+    let replies = try await read { [keys] _ in
+      types.map { type in
+        var command = RedisCommand(words: "HMGET", keys.counters(type))
+        for name in names { command.add(name) }
+        return command
+      }
+    }
+    var result: [String: [TaskStatus: Int]] = [:]
+    for (type, reply) in zip(types, replies) {
+      for (status, value) in zip(TaskStatus.allCases, reply.arrayValue ?? []) {
+        result[type, default: [:]][status] = Int(max(0, value.integerValue ?? 0))
+      }
+    }
+    return result
+  }
+
+  // MARK: Talking to Redis
+
+  func read(
+    _ commands: @escaping @Sendable (ScriptConnection) -> [RedisCommand],
+    _ complete: @escaping @Sendable (StoreLink.Answer) -> Void
+  ) {
+    link.send(
+      StoreLink.Request(
+        commands: commands, isRead: true, deadline: MonotonicClock.now + StoreLink.patience, complete: complete))
+  }
+
+  func read(
+    _ commands: @escaping @Sendable (ScriptConnection) -> [RedisCommand]
+  ) async throws(TaskStoreError) -> [RedisReply] {
+    try await withCheckedContinuation { continuation in
+      read(commands) { continuation.resume(returning: $0) }
+    }.get()
+  }
+
+  /// One call that changes something; it is not repeated when its answer is lost.
+  func act(
+    _ command: @escaping @Sendable (ScriptConnection) -> [RedisCommand]
+  ) async throws(TaskStoreError) -> [RedisReply] {
+    let replies = try await withCheckedContinuation { continuation in
+      link.send(
+        StoreLink.Request(
+          commands: command, isRead: false, deadline: MonotonicClock.now + StoreLink.patience,
+          complete: { continuation.resume(returning: $0) }))
+    }.get()
+    // The link lets only those errors through that stand for want of memory; nothing was changed then.
+    if case .error = replies.last { throw .outOfMemory }
+    return replies
+  }
+
+  // MARK: Origins
+
+  func origin(_ number: UInt32) -> TaskRecord.Origin? { origins.withLock { $0[number] } }
+
+  /// Reads the origins that are not known yet; they never change.
+  func learnOrigins(_ numbers: Set<UInt32>) async throws(TaskStoreError) {
+    let missing = origins.withLock { known in numbers.filter { $0 != 0 && known[$0] == nil } }
+    guard !missing.isEmpty else { return }
+    let ordered = Array(missing)
+    let replies = try await read { [keys] _ in
+      var command = RedisCommand(words: "HMGET", keys.origins)
+      for number in ordered { command.add(Int64(number)) }
+      return [command]
+    }
+    for (number, text) in zip(ordered, replies.first?.arrayValue ?? []) {
+      guard let node = text.bulkValue.flatMap({ try? JSONNode.parse($0) }) else { continue }
+      let origin = TaskRecord.Origin(
+        worker: node["worker"]?.text ?? "", plugin: node["plugin"]?.text ?? "", version: node["version"]?.text ?? "",
+        build: node["build"]?.text ?? "")
+      origins.withLock { $0[number] = origin }
+    }
+  }
+}

@@ -6,6 +6,8 @@ public final class TemporaryDirectory: Sendable {
   public let path: String
 
   public init() throws {
+    // As in every process of Roost: a peer that has gone is an error of write(), not a death.
+    signal(SIGPIPE, SIG_IGN)
     path = "/tmp/roost-\(UInt32.random(in: .min ... .max))"
     try FileManager.default.createDirectory(
       atPath: path, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])

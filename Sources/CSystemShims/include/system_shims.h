@@ -19,8 +19,33 @@ pid_t roost_spawn(const char *path, char *const argv[], char *const envp[], cons
 /// A descriptor that becomes readable when the process ends; or -errno. Needed because glibc 2.36 declares it in a header without module.
 int roost_pidfd_open(pid_t pid);
 
+/// A child that has ended and that nobody has waited for yet, which can still be done; 0 if there is none. siginfo_t is a union.
+pid_t roost_ended_child(void);
+
 /// Makes the calling process adopt the orphans among its descendants; 0 or -errno. prctl is variadic.
 int roost_become_subreaper(void);
+
+/// An eventfd that does not block and is closed on exec; or -errno. Needed because Glibc's module has no sys/eventfd.h.
+int roost_eventfd(void);
+
+/// Blocks SIGTERM, SIGINT and SIGHUP in the calling thread and those that it starts, and ignores SIGPIPE.
+void roost_block_signals(void);
+
+/// Whether a blocked SIGTERM or SIGINT waits to be taken; 0 or 1.
+int roost_is_told_to_end(void);
+
+/// A descriptor that yields the blocked signals; or -errno. Needed because Glibc's module has no sys/signalfd.h.
+int roost_signalfd(void);
+
+/// The next signal of such a descriptor; 0 if none waits.
+int roost_next_signal(int fd);
+
+/// A pipe whose ends are closed on exec; 0 or -errno. Needed because pipe2 is a GNU extension.
+int roost_pipe(int ends[2]);
+
+/// Lets this process open as many files as the hard limit allows; programs started by roost_spawn get the old limit back,
+/// because a larger one breaks those that use select().
+void roost_raise_open_files(void);
 
 /// Names the calling thread for ps, gdb and /proc; at most 15 bytes are kept.
 void roost_name_thread(const char *name);

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+public import RoostPlugin
+
+@c(roost_plugin_v1) public func plugin(_ host: RoostHost) -> RoostPluginDescriptor {
+  Plugin("command", version: "1.0.0") {
+    Executor("run") { try RunCommand($0) }
+  }.export(to: host)
+}

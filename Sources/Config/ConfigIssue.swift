@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// One thing wrong with a config, and where.
+package struct ConfigIssue: Sendable, Equatable {
+  /// The place in the document, as in `types.article.threads`; empty: the document as a whole.
+  package let path: String
+  package let message: String
+  /// Counted from 1 in characters; nil when there is no text to point into.
+  package let line: Int?
+  package let column: Int?
+
+  package init(path: String, message: String, line: Int? = nil, column: Int? = nil) {
+    self.path = path
+    self.message = message
+    self.line = line
+    self.column = column
+  }
+}
+
+/// Everything wrong with a config file at once, in the order of the text.
+package struct ConfigErrors: Error, Sendable, Equatable, CustomStringConvertible {
+  /// The file as it was named.
+  package let file: String
+  package let issues: [ConfigIssue]
+
+  package init(file: String, issues: [ConfigIssue]) {
+    self.file = file
+    self.issues = issues
+  }
+
+  /// One line per issue, as in `config.json:12:5: types.a.threads: 0 is out of range; allowed are 1 to 1024`.
+  package var lines: [String] {
+    issues.map { issue in
+      var place = file
+      if let line = issue.line, let column = issue.column { place += ":\(line):\(column)" }
+      return place + ": " + (issue.path.isEmpty ? "" : "\(issue.path): ") + issue.message
+    }
+  }
+
+  package var description: String { lines.joined(separator: "\n") }
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// `plugins.P`: one shared library under one name.
+package struct PluginConfig: Sendable, Equatable {
+  /// Absolute; whether there is a file is not known yet.
+  package var path: String
+  /// A JSON object for the plugin alone; it may hold secrets and is never shown.
+  package var settings: [UInt8]
+}
+
+/// One export of one plugin, written `PLUGIN/EXPORT`.
+package struct ExportRef: Sendable, Hashable, CustomStringConvertible {
+  /// The name that config gives the plugin.
+  package let plugin: String
+  package let export: String
+
+  package init(plugin: String, export: String) {
+    self.plugin = plugin
+    self.export = export
+  }
+
+  package var description: String { "\(plugin)/\(export)" }
+}
+
+extension PluginConfig {
+  init(_ from: ConfigDecoder) {
+    let file = from.requiredString("path", "write the path of the plugin's .so file") ?? ""
+    path = from.report.absolute(file)
+    settings = from.settings("settings")
+  }
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Glibc
+internal import TaskModel
+
+/// `types.T`: what runs the tasks of one type, and how many at once.
+package struct TypeConfig: Sendable, Equatable {
+  package var executor: ExportRef
+  package var callback: ExportRef?
+  package var exceptionHandler: ExportRef?
+  /// The worker that the type runs in, which `Config.workers` always has.
+  package var worker: String
+  /// Tasks that run at once in one process.
+  package var threads: Int
+  package var handlerThreads: Int
+  package var retention: RetentionConfig
+  /// Bytes of the largest params.
+  package var maxParams: Int
+  /// Bytes of the largest result.
+  package var maxResult: Int
+
+  /// The plugins that a worker of this type loads.
+  package var plugins: Set<String> {
+    Set([executor, callback, exceptionHandler].compactMap { $0?.plugin })
+  }
+}
+
+/// `types.T.retention`: how long finished tasks are kept; whichever limit comes first counts.
+package struct RetentionConfig: Sendable, Equatable {
+  /// Counted from the final status.
+  package var age: Duration
+  /// Of COMPLETED, and of FAILED and CANCELLED, each.
+  package var count: Int
+}
+
+extension TypeConfig {
+  init(_ from: ConfigDecoder, plugins: Set<String>, workers: Set<String>) {
+    if !from.has("executor") { from.missing("executor", "write PLUGIN/EXPORT") }
+    executor = from.export("executor", plugins: plugins) ?? ExportRef(plugin: "", export: "")
+    callback = from.export("callback", plugins: plugins)
+    exceptionHandler = from.export("exceptionHandler", plugins: plugins)
+    worker = from.string("worker") ?? executor.plugin
+    // The worker named as a plugin is there without being written, because it is the default of that plugin's types.
+    if from.has("worker"), !workers.contains(worker), !plugins.contains(worker), !worker.isEmpty {
+      let names = workers.union(plugins)
+      let hint = nearestName(to: worker, among: names).map { "; did you mean \"\($0)\"?" }
+      from.refuse("worker", "there is no worker \(from.shown("worker"))\(hint ?? "; workers has \(listed(workers))")")
+    }
+    threads = from.integer("threads", default: cores, in: 1...1024)
+    handlerThreads = from.integer("handlerThreads", default: 2, in: 1...1024)
+    retention = from.object("retention", RetentionConfig.init)
+    maxParams = from.byteCount("maxParams", default: 1 << 20, in: 1...256 << 20)
+    maxResult = from.byteCount("maxResult", default: 4 << 20, in: 1...256 << 20)
+  }
+}
+
+extension RetentionConfig {
+  init(_ from: ConfigDecoder) {
+    age = from.duration("age", default: .seconds(24 * 3600), in: .milliseconds(1) ... .seconds(3650 * 86_400))
+    count = from.integer("count", default: 100_000, in: 0...1_000_000_000)
+  }
+}
+
+/// The processors that are online, within what `threads` allows.
+private let cores = min(1024, max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN))))

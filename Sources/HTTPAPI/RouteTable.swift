@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import TaskHost
+internal import TaskStore
+
+/// Every path of the API; a path in words stands before one with `{…}` that it fits too.
+enum RouteTable {
+  static func endpoints(_ store: TaskStore, _ status: HostStatus, _ waits: OpenWaits) -> [Endpoint] {
+    [
+      Endpoint("/v1/tasks", SubmitRoute.submit(store), ListRoute.list(store)),
+      Endpoint("/v1/tasks/status", BatchRoutes.statuses(store)),
+      Endpoint("/v1/tasks/results", BatchRoutes.results(store)),
+      Endpoint("/v1/tasks/{id}", TaskRoutes.record(store, waits)),
+      Endpoint("/v1/tasks/{id}/status", TaskRoutes.status(store), SettleRoutes.status(store)),
+      Endpoint("/v1/tasks/{id}/result", TaskRoutes.result(store), SettleRoutes.result(store)),
+      Endpoint("/v1/types", TypeRoutes.all(store, status)),
+      Endpoint("/v1/types/{type}", TypeRoutes.one(store, status)),
+      Endpoint("/healthz", HealthRoutes.alive()),
+      Endpoint("/readyz", HealthRoutes.ready(status)),
+    ]
+  }
+}

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Logging
+internal import Redis
+internal import TaskModel
+internal import TaskStore
+internal import Threading
+internal import WorkerControl
+
+/// The host's periodic work in Redis, one call a second on a connection of its own.
+///
+/// Duties: 1. pass on the heartbeats of this host's workers, and tell them when Redis has them; 2. take the leases of dead
+/// workers at once, and those of foreign ones that have not moved for a whole lease time; 3. trim what is finished beyond
+/// the retention; 4. read now and then which types and hosts there are; 5. notice that Redis forgot this host. What is due
+/// and lost wake tokens are looked after inside the heartbeat's script.
+final class Housekeeper: Sendable {
+  private struct State {
+    var beats: [String: (beat: Housekeeping.Beat, number: Int64, channel: ControlChannel)] = [:]
+    var toReap: [String] = []
+    /// Workers of this host that have beaten and are not dead yet.
+    var own: Set<String> = []
+    var isOver = false
+    var hasWarnedOfName = false
+  }
+
+  /// A heartbeat count as it was first seen, for the lease's time.
+  private struct Sighting {
+    var count: String
+    var since: Int64
+  }
+
+  private let store: TaskStore
+  private let name: String
+  private let types: [TypeDefinition]
+  private let lease: Duration
+  private let state = Monitor(State())
+  /// Called with the id of a worker of this host whose lease was taken: it must end.
+  private let lost: @Sendable (String) -> Void
+
+  /// Nanoseconds that trimming may take of one round.
+  static let trimTime: Int64 = 300_000_000
+  /// Rounds between two looks at types and hosts.
+  static let refreshEvery = 10
+
+  init(
+    store: TaskStore, name: String, types: [TypeDefinition], lease: Duration,
+    lost: @escaping @Sendable (String) -> Void
+  ) {
+    self.store = store
+    self.name = name
+    self.types = types
+    self.lease = lease
+    self.lost = lost
+  }
+
+  func note(_ beat: Housekeeping.Beat, number: Int64, from channel: ControlChannel) {
+    state.withLock { state in
+      state.beats[beat.worker] = (beat, number, channel)
+      state.own.insert(beat.worker)
+    }
+  }
+
+  /// The worker's process, and everything descended from it, is gone.
+  func reap(_ worker: String) {
+    state.withLock { state in
+      state.beats[worker] = nil
+      state.own.remove(worker)
+      state.toReap.append(worker)
+    }
+    state.signal()
+  }
+
+  /// Nothing is left to be reaped.
+  var isSettled: Bool { state.withLock { $0.toReap.isEmpty } }
+
+  func stop() {
+    state.withLock { $0.isOver = true }
+    state.signal()
+  }
+
+  /// Works until `stop`; for a thread of its own.
+  ///
+  /// With `voidingLeases`, all leases are void, because this host has just started the Redis that keeps them: nothing of
+  /// what held them lives. `voided` is called when they are taken.
+  func run(voidingLeases: Bool, voided: @escaping @Sendable () -> Void) {
+    var backoff = Backoff(initial: .milliseconds(50), limit: .milliseconds(1000))
+    var mustVoid = voidingLeases
+    while !state.withLock({ $0.isOver }) {
+      do throws(RedisError) {
+        let redis = try Housekeeping(to: store.address, keys: store.keys)
+        if mustVoid {
+          for worker in try redis.leases() where worker != store.hostID { try redis.reap(worker) }
+          mustVoid = false
+          voided()
+        }
+        backoff.reset()
+        try serve(redis)
+      } catch {
+        Log.debug("housekeeping: \(error)")
+      }
+      _ = state.wait(until: MonotonicClock.now + backoff.next()) { $0.isOver ? true : nil }
+    }
+  }
+
+  private func serve(_ redis: Housekeeping) throws(RedisError) {
+    let period = max(20, min(1000, lease.millis / 10)) * 1_000_000
+    // Seen on this connection only: an unbroken one is what makes a count that stands still a sign of death.
+    var sightings: [String: Sighting] = [:]
+    var round = 0
+    let start = MonotonicClock.now
+    var next = start
+    while true {
+      while let worker = state.withLock({ $0.toReap.first }) {
+        try redis.reap(worker)
+        state.withLock { _ = $0.toReap.removeFirst() }
+        Log.debug("took the lease of worker \(worker)")
+      }
+      if state.withLock({ $0.isOver }) { return }
+      let now = MonotonicClock.now
+      if now >= next {
+        // Who did not look for a while (stopped, suspended) has not seen that a heartbeat stood still.
+        if now - next > 1_000_000_000 { sightings = [:] }
+        next = now + period
+        let report = try beat(redis)
+        try takeStaleLeases(redis, report, &sightings)
+        try trim(redis, report)
+        if report.hasMore { next = now }
+        if round % Self.refreshEvery == 0 {
+          // Before three leases have passed the other one may be a dead one.
+          if now - start > 3 * lease.millis * 1_000_000 { lookForNamesake() }
+          store.refreshTypes()
+        }
+        round += 1
+      }
+      _ = state.wait(until: next) { $0.isOver || !$0.toReap.isEmpty ? true : nil }
+    }
+  }
+
+  private func beat(_ redis: Housekeeping) throws(RedisError) -> Housekeeping.Report {
+    let beats = state.withLock { state in
+      defer { state.beats = [:] }
+      return Array(state.beats.values)
+    }
+    let report = try redis.beat(host: store.hostID, types: types.map(\.name), workers: beats.map(\.beat))
+    store.clock.heard(report.now)
+    if !report.isKnown, store.wasConnected { store.registerAgain() }
+    for entry in beats where !report.lost.contains(entry.beat.worker) {
+      // A worker that has just gone is noticed by its process, not here.
+      try? entry.channel.send(HostMessage.acknowledged(beat: entry.number))
+    }
+    for worker in report.lost { lost(worker) }
+    return report
+  }
+
+  private func lookForNamesake() {
+    guard store.livingHosts(named: name) > 1 else { return }
+    let isFirst = state.withLock { state in
+      defer { state.hasWarnedOfName = true }
+      return !state.hasWarnedOfName
+    }
+    if isFirst {
+      Log.warning("another host is named \(name) too; give each its own name in config, or nobody can tell them apart")
+    }
+  }
+
+  private func takeStaleLeases(
+    _ redis: Housekeeping, _ report: Housekeeping.Report, _ sightings: inout [String: Sighting]
+  ) throws(RedisError) {
+    let now = MonotonicClock.now
+    for (id, count) in report.beats {
+      if let seen = sightings[id], seen.count == count {
+        guard now - seen.since > lease.millis * 1_000_000 else { continue }
+        if state.withLock({ $0.own.contains(id) }) {
+          // It may be stopped and go on at any moment: its tasks are given back when its process is gone.
+          Log.warning("worker \(id) of this host stands still; it is killed")
+          lost(id)
+        } else if try redis.reap(id, ifStillAt: count) {
+          Log.warning("took the lease of \(id), whose heartbeat had stopped")
+        }
+        sightings[id] = nil
+      } else {
+        sightings[id] = Sighting(count: count, since: now)
+      }
+    }
+    sightings = sightings.filter { report.beats[$0.key] != nil }
+  }
+
+  private func trim(_ redis: Housekeeping, _ report: Housekeeping.Report) throws(RedisError) {
+    let end = MonotonicClock.now + Self.trimTime
+    for list in report.finished {
+      guard let type = types.first(where: { $0.name == list.type }) else { continue }
+      let before = Timestamp(millis: report.now.millis - type.retentionAge.millis)
+      guard list.count > type.retentionCount || list.count > 0 && list.oldest < before else { continue }
+      while try redis.retain(type: list.type, list: list.name, count: type.retentionCount, before: before) {
+        if MonotonicClock.now > end { return }
+      }
+    }
+  }
+}

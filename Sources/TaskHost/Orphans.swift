@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import CSystemShims
+internal import Glibc
+internal import Logging
+
+/// What the processes of workers leave behind, which this process has adopted as their subreaper.
+enum Orphans {
+  /// Stands in the environment of a worker and so of all it starts: which worker of this host that is.
+  static let mark = "ROOST_WORKER"
+  /// Stands in the environment of a program that may leave processes behind which outlive its attempt.
+  static let spared = "ROOST_DETACHES"
+
+  /// Milliseconds that killed processes have to be gone.
+  static let patience: Int64 = 1000
+
+  /// Ends everything that a dead worker left behind; a task may only be given back when all that ran it is gone.
+  ///
+  /// A program that takes the marks out of its environment cannot be told from others, and is left alone.
+  static func kill(of worker: String) {
+    let end = roost_boottime_millis() + patience
+    while true {
+      let orphans = children().filter { belongs($0, to: worker) }
+      if orphans.isEmpty { return }
+      for pid in orphans { _ = Glibc.kill(getpgid(pid) == pid ? -pid : pid, SIGKILL) }
+      // Their children in turn become ours once they are gone, so this goes on until nothing is left.
+      for pid in orphans { waitpid(pid, nil, WNOHANG) }
+      guard roost_boottime_millis() < end else {
+        Log.error("processes \(orphans) of worker \(worker) do not end")
+        return
+      }
+      usleep(1000)
+    }
+  }
+
+  /// Lets adopted processes go that have ended.
+  ///
+  /// `known` are children whose end somebody else waits for.
+  static func collect(except known: Set<pid_t>) {
+    while true {
+      let pid = roost_ended_child()
+      // Behind a known one there may be more: their turn comes when somebody has waited for it.
+      guard pid > 0, !known.contains(pid) else { return }
+      waitpid(pid, nil, WNOHANG)
+    }
+  }
+
+  private static func belongs(_ pid: pid_t, to worker: String) -> Bool {
+    let environment = contents("/proc/\(pid)/environ").split(separator: 0)
+    guard environment.contains(where: { $0.elementsEqual("\(mark)=\(worker)".utf8) }) else { return false }
+    guard environment.contains(where: { $0.starts(with: "\(spared)=".utf8) }) else { return true }
+    // Such a program leads its group, and goes as long as it has not ended itself: only then its task is detached. What it
+    // left behind leads none, or a session of its own.
+    return getpgid(pid) == pid && getsid(pid) != pid
+  }
+
+  private static func children() -> [pid_t] {
+    guard let proc = opendir("/proc") else { return [] }
+    defer { closedir(proc) }
+    let own = getpid()
+    var children: [pid_t] = []
+    while let entry = readdir(proc) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      guard let pid = pid_t(name), parent(of: pid) == own else { continue }
+      children.append(pid)
+    }
+    return children
+  }
+
+  private static func parent(of pid: pid_t) -> pid_t? {
+    // The name in parentheses may hold anything, so the fields are counted from its end: state, then the parent.
+    let text = String(decoding: contents("/proc/\(pid)/stat"), as: UTF8.self)
+    guard let end = text.lastIndex(of: ")") else { return nil }
+    let fields = text[end...].split(separator: " ")
+    return fields.count > 2 ? pid_t(fields[2]) : nil
+  }
+
+  private static func contents(_ path: String) -> [UInt8] {
+    let file = open(path, O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return [] }
+    defer { close(file) }
+    var text: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 16_384)
+    while true {
+      let count = read(file, &buffer, buffer.count)
+      if count <= 0 { return text }
+      text.append(contentsOf: buffer[..<count])
+    }
+  }
+}

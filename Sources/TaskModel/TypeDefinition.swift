@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+
+/// A type as hosts make it known to each other.
+package struct TypeDefinition: Sendable, Equatable {
+  package var name: String
+  package var executor: String
+  package var callback: String?
+  package var exceptionHandler: String?
+  package var worker: String
+  package var threads: Int
+  package var retentionAge: Duration
+  package var retentionCount: Int
+  package var maxParams: Int
+  package var maxResult: Int
+
+  package init(
+    name: String, executor: String, callback: String?, exceptionHandler: String?, worker: String, threads: Int,
+    retentionAge: Duration, retentionCount: Int, maxParams: Int, maxResult: Int
+  ) {
+    self.name = name
+    self.executor = executor
+    self.callback = callback
+    self.exceptionHandler = exceptionHandler
+    self.worker = worker
+    self.threads = threads
+    self.retentionAge = retentionAge
+    self.retentionCount = retentionCount
+    self.maxParams = maxParams
+    self.maxResult = maxResult
+  }
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Redis
+package import TaskModel
+internal import Threading
+internal import Logging
+
+/// Tells those who wait when their task is final; a wait holds no thread.
+///
+/// Duties: 1. ask Redis for a message about each task that somebody waits for (only those are announced); 2. hear the
+/// messages on a connection of its own; 3. ask again for all after a broken connection; 4. answer whose time is over.
+final class FinalWatcher: Sendable {
+  private struct Waiter {
+    let deadline: Int64
+    let fire: @Sendable () -> Void
+  }
+
+  private struct State {
+    var waiters: [TaskID: [Waiter]] = [:]
+    var count = 0
+    var isClosed = false
+    var interrupter: RedisInterrupter?
+  }
+
+  private let address: RedisAddress
+  private let keys: Keys
+  private let link: StoreLink
+  private let state = Monitor(State())
+  private let threads = Monitor<[NativeThread]>([])
+
+  init(address: RedisAddress, keys: Keys, link: StoreLink) {
+    self.address = address
+    self.keys = keys
+    self.link = link
+  }
+
+  func start() {
+    threads.withLock {
+      $0 = [NativeThread(name: "final") { self.listen() }, NativeThread(name: "waits") { self.expire() }]
+    }
+  }
+
+  func close() {
+    let waiting = state.withLock { state in
+      state.isClosed = true
+      state.interrupter?.interrupt()
+      defer { state.waiters = [:] }
+      return state.waiters.values.flatMap { $0 }
+    }
+    state.broadcast()
+    for waiter in waiting { waiter.fire() }
+    threads.withLock { threads in
+      for thread in threads { thread.join() }
+      threads = []
+    }
+  }
+
+  /// Calls `fire` once, when the task is final or gone, or when `deadline` (of the monotonic clock) has passed.
+  func wait(for id: TaskID, until deadline: Int64, _ fire: @escaping @Sendable () -> Void) {
+    let isClosed = state.withLock { state in
+      if !state.isClosed {
+        state.waiters[id, default: []].append(Waiter(deadline: deadline, fire: fire))
+        state.count += 1
+      }
+      return state.isClosed
+    }
+    guard !isClosed else { return fire() }
+    state.broadcast()
+    ask([id])
+  }
+
+  private func ask(_ ids: [TaskID]) {
+    link.send(
+      StoreLink.Request(
+        commands: { [keys] connection in
+          var call = connection.command(.watch, keyCount: ids.count, capacity: ids.count * 56 + 128)
+          for id in ids { call.key { keys.appendRecord(id, to: &$0) } }
+          return [call.command]
+        },
+        isRead: true, deadline: MonotonicClock.now + StoreLink.patience,
+        complete: { [self] answer in
+          switch answer {
+          case .success(let replies):
+            for (id, reply) in zip(ids, replies.first?.arrayValue ?? []) where reply == .integer(1) { fire(id) }
+          // The caller reads the record next and is told that Redis is away.
+          case .failure: for id in ids { fire(id) }
+          }
+        }))
+  }
+
+  private func fire(_ id: TaskID) {
+    let waiting = state.withLock { state in
+      let waiting = state.waiters.removeValue(forKey: id) ?? []
+      state.count -= waiting.count
+      return waiting
+    }
+    for waiter in waiting { waiter.fire() }
+  }
+
+  // MARK: The two threads
+
+  private func listen() {
+    var backoff = Backoff(initial: .milliseconds(50), limit: .milliseconds(1000))
+    while !state.withLock({ $0.isClosed }) {
+      do throws(RedisError) {
+        let connection = try RedisConnection(to: address, timeout: nil)
+        let isClosed = state.withLock { state in
+          state.interrupter = connection.interrupter
+          return state.isClosed
+        }
+        if isClosed { return }
+        _ = try connection.call(RedisCommand(words: "SUBSCRIBE", keys.finalChannel))
+        backoff.reset()
+        let waiting = state.withLock { Array($0.waiters.keys) }
+        for start in stride(from: 0, to: waiting.count, by: StoreLink.callTasks) {
+          ask(Array(waiting[start..<min(waiting.count, start + StoreLink.callTasks)]))
+        }
+        while true {
+          guard let message = try connection.reply().arrayValue, message.count == 3 else { continue }
+          if let id = message[2].bulkValue.flatMap({ TaskID($0) }) { fire(id) }
+        }
+      } catch {
+        Log.debug("not listening for finished tasks: \(error)")
+      }
+      _ = state.wait(until: MonotonicClock.now + backoff.next()) { $0.isClosed ? true : nil }
+    }
+  }
+
+  /// Looks ten times a second, and only while somebody waits: waits are long, and a tenth of a second late is no harm.
+  private func expire() {
+    while true {
+      let isOpen = state.wait { state -> Bool? in state.isClosed ? false : state.count > 0 ? true : nil } ?? false
+      guard isOpen else { return }
+      _ = state.wait(until: MonotonicClock.now + 100_000_000) { $0.isClosed ? true : nil }
+      let now = MonotonicClock.now
+      let late = state.withLock { state in
+        var late: [Waiter] = []
+        for (id, waiters) in state.waiters where waiters.contains(where: { $0.deadline <= now }) {
+          late += waiters.filter { $0.deadline <= now }
+          let rest = waiters.filter { $0.deadline > now }
+          state.waiters[id] = rest.isEmpty ? nil : rest
+        }
+        state.count -= late.count
+        return late
+      }
+      for waiter in late { waiter.fire() }
+    }
+  }
+}
+
+extension TaskStore {
+  /// Calls `complete` once, when the task is final or gone, or after `limit`; it runs on a thread of the store and must not block.
+  package func awaitFinal(_ id: TaskID, within limit: Duration, _ complete: @escaping @Sendable () -> Void) {
+    watcher.wait(for: id, until: MonotonicClock.now + limit.millis * 1_000_000, complete)
+  }
+
+  package func awaitFinal(_ id: TaskID, within limit: Duration) async {
+    await withCheckedContinuation { continuation in
+      awaitFinal(id, within: limit) { continuation.resume() }
+    }
+  }
+}

@@ -1,0 +1,150 @@
+#!lua flags=allow-oom
+-- Every write of a worker about its tasks: outcomes, marks, progress, give-backs, reports of handlers.
+-- KEYS: the record key of each item.
+-- ARGV: 1 prefix, 2 worker, 3 epoch, 4 batches that are empty after this call (numbers between spaces),
+--       then two for each item:
+--       head: operation, error kind '0'-'7', handler phase of the outcome ('p' or '-'), bytes 5-26 of the new record,
+--             12 bytes of worker and take number, and where the operation needs it 6 bytes of time;
+--       body: result, error or text;
+--       or head: 'C', body: the completed record as it is to stand, made of one that was taken without manual retries and
+--       flags. It is written as it is if the record is still as it was taken; if not, its parts make a 'c'.
+-- Operations: c completed, f failed, r retry at time, x stopped on request, b given back, m running, d detached until time,
+--             g progress (text), t handler delivered, l handler failed for good (text), a handler again at time (text).
+-- Returns nil if the worker may not write, else {time in ms, a letter for each item}: h written and the handler call is
+--         this worker's, k written, n not this worker's any more (nothing was written).
+local worker = ARGV[2]
+if not admitted(worker, ARGV[3]) then return nil end
+local recs = #KEYS > 0 and call('MGET', unpack(KEYS)) or {}
+local answers, progress, latest, stays, completed = {}, {}, {}, {}, {}
+
+local function note(rec, phase, text, worker_take)
+  return sub(rec, 1, 2) .. phase .. sub(rec, 4, 10) .. pack('<I2', unpack_('<I2', rec, 11) + 1) .. sub(rec, 13, 32)
+    .. worker_take .. sub(rec, 45, body_end(rec)) .. outcome_of(rec) .. text
+end
+local apply = {
+  c = function(key, rec, type, head, body, phase)
+    if bit.band(byte(head, 4), 2) ~= 0 then keep_body(result_key(key, body)) end
+    finish(key, rec, type, 'C', phase, '0', sub(head, 4, 25), body, true)
+  end,
+  f = function(key, rec, type, head, body, phase)
+    if flag(rec, CANCEL) then return cancelled(key, rec, type) end
+    finish(key, rec, type, 'F', phase, sub(head, 2, 2), sub(head, 4, 25), body, true)
+  end,
+  r = function(key, rec, type, head, body)
+    if flag(rec, CANCEL) then return cancelled(key, rec, type) end
+    local at = sub(head, 38, 43)
+    leave(key, type, byte(rec, 2))
+    add(zadds, 'due', type, (unpack_('<I6', at)))
+    add(zadds, 'due', type, key)
+    write(key, type, byte(rec, 2), 'SCHEDULED', '1S-' .. sub(head, 2, 2) .. sub(head, 4, 25) .. NEVER .. NOBODY .. sub(rec, 41, 72) .. at
+      .. sub(rec, 79, body_end(rec)) .. body)
+  end,
+  x = function(key, rec, type) cancelled(key, rec, type) end,
+  b = function(key, rec, _, head) give_back(key, rec, sub(head, 26, 37)) end,
+  m = function(key, rec, type, head)
+    local block = sub(head, 4, 25)
+    show(key, type, (unpack_('<I6', block, 17)))
+    write(key, type, byte(rec, 2), 'IN_PROGRESS', '1R' .. sub(rec, 3, 4) .. sub(block, 1, 12) .. sub(rec, 17, 20) .. sub(block, 17, 22)
+      .. sub(rec, 27))
+  end,
+  d = function(key, rec, type, head)
+    if flag(rec, CANCEL) then return cancelled(key, rec, type) end
+    local block, at = sub(head, 4, 25), sub(head, 38, 43)
+    if byte(rec, 2) ~= 82 then show(key, type, (unpack_('<I6', block, 17))) end
+    add(zadds, 'away', type, (unpack_('<I6', at)))
+    add(zadds, 'away', type, key)
+    write(key, type, byte(rec, 2), 'IN_PROGRESS', '1D-0' .. block .. sub(rec, 27, 32) .. NOBODY .. sub(rec, 41, 78) .. at
+      .. sub(rec, 85, body_end(rec)))
+  end,
+  g = function(key, rec, _, _, body)
+    progress[#progress + 1] = P .. 'g:' .. id_of(key)
+    progress[#progress + 1] = body
+    if not flag(rec, PROGRESS) then
+      keep(key, sub(rec, 1, 48) .. char(bit.bor(byte(rec, 49), PROGRESS)) .. sub(rec, 50))
+    end
+  end,
+  t = function(key, rec, _, head) keep(key, note(rec, 'd', '', sub(rec, 33, 44))) end,
+  l = function(key, rec, _, head, body) keep(key, note(rec, 'f', body, sub(rec, 33, 44))) end,
+  a = function(key, rec, type, head, body)
+    add(zadds, 'hdue', type, (unpack_('<I6', head, 38)))
+    add(zadds, 'hdue', type, key)
+    keep(key, note(rec, 'p', body, NOBODY .. sub(rec, 41, 44)))
+  end,
+}
+local HANDLER = { t = true, l = true, a = true }
+
+local function judge(key, rec, head, body)
+  local op, fence = sub(head, 1, 1), sub(head, 26, 37)
+  local answer = 'n'
+  if sub(rec, 33, 44) == fence then
+    local state, pending = byte(rec, 2), byte(rec, 3) == 112
+    local fits
+    if HANDLER[op] then fits = FINAL[state] and pending
+    elseif op == 'b' then fits = ACTIVE[state] or FINAL[state] and pending
+    elseif op == 'm' then fits = state == 84
+    else fits = ACTIVE[state] end
+    if fits then
+      local written = #records
+      apply[op](key, rec, type_of(rec), head, body, sub(head, 3, 3))
+      if #records > written then
+        rec = records[#records]
+        latest[key] = rec
+      end
+      answer = 'k'
+    end
+    -- Also for a repeat: the first answer was lost, and the handler call is still this worker's.
+    if (op == 'c' or op == 'f') and FINAL[byte(rec, 2)] and byte(rec, 3) == 112 and sub(rec, 33, 44) == fence then
+      answer = 'h'
+    end
+    if answer == 'h' or op == 'm' then stays[key .. sub(fence, 9)] = true end
+  end
+  return answer
+end
+
+for i = 1, #KEYS do
+  local key, head, body = KEYS[i], ARGV[3 + 2 * i], ARGV[4 + 2 * i]
+  local rec = latest[key] or recs[i]             -- a call may say several things of one task
+  if not rec then
+    answers[i] = 'n'
+  elseif head ~= 'C' then
+    answers[i] = judge(key, rec, head, body)
+  elseif byte(rec, 2) == 84 and sub(rec, 33, 49) == sub(body, 33, 49) then
+    -- Almost every task ends here. Same worker and take, no retry, no flag: nothing of a taken record can have changed.
+    local type = type_of(rec)
+    keep(key, body)
+    latest[key] = body
+    add(pushes, 'done', type, id_of(key))
+    completed[type] = (completed[type] or 0) + 1
+    answers[i] = 'k'
+    if byte(body, 3) == 112 then
+      answers[i] = 'h'
+      stays[key .. sub(body, 41, 44)] = true
+    end
+  else
+    head = 'c0' .. sub(body, 3, 3) .. sub(body, 5, 26) .. sub(body, 33, 44)
+    answers[i] = judge(key, rec, head, outcome_of(body))
+  end
+end
+for type, number in pairs(completed) do
+  count(type, 'PENDING', -number)
+  count(type, 'COMPLETED', number)
+end
+
+-- A batch with work left in it stays, whatever the worker says: nothing else finds that work.
+local function is_empty(number)
+  if next(stays) == nil then return true end
+  local value = call('HGET', P .. 'flight:' .. worker, number) or ''
+  for at = 1, #value, ITEM do
+    if stays[sub(value, at, at + ITEM - 1)] then return false end
+  end
+  return true
+end
+local empty = {}
+for number in string.gmatch(ARGV[4], '%S+') do
+  if is_empty(number) then empty[#empty + 1] = number end
+end
+commit(function()
+  if #progress > 0 then call('MSET', unpack(progress)) end
+  if #empty > 0 then call('HDEL', P .. 'flight:' .. worker, unpack(empty)) end
+end)
+return { now, table.concat(answers) }

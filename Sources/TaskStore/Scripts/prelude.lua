@@ -1,0 +1,229 @@
+-- What all scripts share: the record's layout, the moves a task can make, and one place that writes them.
+-- It stands before the text of each script. ARGV[1] is always the key prefix, as in "roost:{00}:".
+--
+-- Redis does not roll a script back, so a script reads, decides (the functions below only note what is to be written) and
+-- then writes once, in commit(): new places, records, old places, counters, wake tokens. Whatever fails on the way, every
+-- task can be found by some script (docs/store.md).
+
+local P = ARGV[1]
+local call, sub, byte, char = redis.call, string.sub, string.byte, string.char
+local pack, unpack_ = struct.pack, struct.unpack
+local time = call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now6 = pack('<I6', now)
+
+-- Record, format 1. Offsets count from 1; integers are little-endian; times are 6 bytes of ms since 1970 (0: none).
+--  1 '1'        2 state      3 handler phase '-' none, 'p' pending, 'd' delivered, 'f' failed      4 error kind '0'-'7'
+--  5 bodies (bit 0 params, 1 result in a key of their own)   6 zero   7 attempts u16   9 max attempts u16
+-- 11 handler attempts u16   13 origin u32   17 outcome length u32   21 started at   27 finished at
+-- 33 worker 8 bytes   41 take u32   45 manual retries u32   49 flags (bit 0 cancel asked, 1 watched, 2 progress)
+-- 50 priority   51 type length u8   52 zero   53 crashes u16   55 lost leases u16   57 verdict u32
+-- 61 params length u32   65 extras length u16   67 created at   73 due at   79 deadline   85 cancel asked at
+-- 91 type, extras, params, outcome (result or error), note (the handler's last error, to the end)
+-- States: P pending, T taken (shown as pending), R running, D detached, S scheduled, C completed, F failed, X cancelled.
+local HEADER, NOBODY, NEVER = 90, '\0\0\0\0\0\0\0\0', '\0\0\0\0\0\0'
+local SHOWN = { [80] = 'PENDING', [84] = 'PENDING', [82] = 'IN_PROGRESS', [68] = 'IN_PROGRESS', [83] = 'SCHEDULED',
+  [67] = 'COMPLETED', [70] = 'FAILED', [88] = 'CANCELLED' }
+local ACTIVE = { [84] = true, [82] = true }
+local FINAL = { [67] = true, [70] = true, [88] = true }
+local CANCEL, WATCHED, PROGRESS = 1, 2, 4
+
+local function type_of(rec) return sub(rec, HEADER + 1, HEADER + byte(rec, 51)) end
+local function flag(rec, bit_) return bit.band(byte(rec, 49), bit_) ~= 0 end
+local function id_of(key) return sub(key, -32) end
+local function body_end(rec)
+  local params, extras = unpack_('<I4I2', rec, 61)
+  return HEADER + byte(rec, 51) + extras + params
+end
+local function outcome_of(rec)
+  local from = body_end(rec)
+  return sub(rec, from + 1, from + unpack_('<I4', rec, 17))
+end
+
+-- What is to be written. A string that Lua makes costs as much as its length, so nothing here is made for each task that
+-- can be made once: places are noted by kind and type, and their keys are made in commit().
+local pushes, fronts, zadds, zrems, records, deletes, persists, counts, woken, told = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
+
+local function add(places, kind, type, value)
+  local types = places[kind]
+  if not types then types = {} places[kind] = types end
+  local list = types[type]
+  if list then list[#list + 1] = value else types[type] = { value } end
+end
+local function each(places, visit)
+  for kind, types in pairs(places) do
+    for type, list in pairs(types) do visit(P .. kind .. ':' .. type, list) end
+  end
+end
+local function count(type, field, by)
+  local fields = counts[type]
+  if not fields then fields = {} counts[type] = fields end
+  fields[field] = (fields[field] or 0) + by
+end
+local function keep(key, rec)
+  local n = #records
+  records[n + 1] = key
+  records[n + 2] = rec
+end
+local function write(key, type, old, is, new)
+  keep(key, new)
+  local was = SHOWN[old]
+  if was ~= is then count(type, was, -1) count(type, is, 1) end
+end
+-- The set of running and detached tasks is for lists only; no script finds a task by it. Nothing would ever take a wrong
+-- entry out, so tasks leave it before all other writes and enter it after them.
+local hidden, shown = {}, {}
+local function show(key, type, since) shown[key] = { type, since } end
+local function leave(key, type, state)
+  if state == 82 or state == 68 then
+    shown[key] = nil
+    add(hidden, 'run', type, key)
+  end
+  if state == 68 then add(zrems, 'away', type, key) end
+end
+
+-- The key of a body that stands outside its record.
+local function params_key(key) return P .. 'p:' .. id_of(key) end
+local function result_key(key, outcome) return P .. 'r:' .. id_of(key) .. ':' .. string.match(outcome, '^%S+') end
+local function forget(key, rec)            -- the record and every key that belongs to it
+  deletes[#deletes + 1] = key
+  local bodies = byte(rec, 5)
+  if bit.band(bodies, 1) ~= 0 then deletes[#deletes + 1] = params_key(key) end
+  if bit.band(bodies, 2) ~= 0 then deletes[#deletes + 1] = result_key(key, outcome_of(rec)) end
+  if flag(rec, PROGRESS) then deletes[#deletes + 1] = P .. 'g:' .. id_of(key) end
+end
+
+-- The block of bytes 5-26 with another outcome length.
+local function block_for(rec, outcome) return sub(rec, 5, 16) .. pack('<I4', #outcome) .. sub(rec, 21, 26) end
+
+-- A final status. `mine`: the pending handler call stays with the worker, else it goes to the type's handler queue.
+local function finish(key, rec, type, state, phase, kind, block, outcome, mine)
+  local round, flags, _, type_length, params, extras = unpack_('<I4BBBxxxxxxxxxI4I2', rec, 45)
+  local last = HEADER + type_length + extras + params
+  local new
+  if mine then
+    new = '1' .. state .. phase .. kind .. block .. now6 .. sub(rec, 33, last) .. outcome
+  else
+    new = '1' .. state .. phase .. kind .. block .. now6 .. NOBODY .. sub(rec, 41, last) .. outcome
+  end
+  local entry, old = id_of(key), byte(rec, 2)
+  if flags >= WATCHED and bit.band(flags, WATCHED) ~= 0 then told[#told + 1] = entry end
+  if round > 0 then entry = entry .. '.' .. round end
+  add(pushes, state == 'C' and 'done' or 'dead', type, entry)
+  if phase == 'p' and not mine then add(pushes, 'hq', type, key) woken['hwake:' .. type] = true end
+  if old ~= 84 then
+    leave(key, type, old)
+    if old == 83 then add(zrems, 'due', type, key) end
+  end
+  write(key, type, old, SHOWN[byte(state)], new)
+end
+local function cancelled(key, rec, type)
+  finish(key, rec, type, 'X', '-', '0', block_for(rec, ''), '', false)
+end
+-- Back to the front of the queue at no attempt.
+local function requeue(key, rec, type)
+  local old = byte(rec, 2)
+  local attempts = unpack_('<I2', rec, 7)
+  if old == 82 then attempts = attempts - 1 end        -- counted when it was marked as running
+  leave(key, type, old)
+  add(fronts, 'q', type, key)
+  count(type, 'taken', -1)
+  woken['wake:' .. type] = true
+  write(key, type, old, 'PENDING', '1P' .. sub(rec, 3, 6) .. pack('<I2', attempts) .. sub(rec, 9, 32) .. NOBODY .. sub(rec, 41))
+end
+local function to_handler_queue(key, rec, type)
+  add(pushes, 'hq', type, key)
+  woken['hwake:' .. type] = true
+  keep(key, sub(rec, 1, 32) .. NOBODY .. sub(rec, 41))
+end
+-- What becomes of a task whose worker lets go of it; `fence` is worker and take number of the one who held it.
+local function give_back(key, rec, fence)
+  if not rec or sub(rec, 33, 44) ~= fence then return false end
+  local state = byte(rec, 2)
+  if ACTIVE[state] then
+    if flag(rec, CANCEL) then cancelled(key, rec, type_of(rec)) else requeue(key, rec, type_of(rec)) end
+    return true
+  end
+  if FINAL[state] and byte(rec, 3) == 112 then
+    to_handler_queue(key, rec, type_of(rec))
+    return true
+  end
+  return false
+end
+
+-- The tasks of a worker's batch as in-flight keeps them: key and 4 bytes of take number, one after the other.
+local ITEM = #P + 2 + 32 + 4
+local function each_in_flight(value, worker8, visit)
+  local keys = {}
+  for at = 1, #value, ITEM do keys[#keys + 1] = sub(value, at, at + ITEM - 5) end
+  local recs = call('MGET', unpack(keys))
+  for i = 1, #keys do visit(keys[i], recs[i], worker8 .. sub(value, i * ITEM - 3, i * ITEM)) end
+end
+
+-- Gives back the batches up to `last` that the worker does not hold any more: it never heard of them, or lost them.
+-- Stops after about `most` tasks, because nothing may take long and Lua's stack is small; a heartbeat does the rest.
+-- Returns the fields of in-flight that commit() is to remove, and how many tasks may still be moved.
+local function compare(worker, worker8, last, held, most)
+  local gone = {}
+  for _, number in ipairs(call('HKEYS', P .. 'flight:' .. worker)) do
+    if most > 0 and tonumber(number) <= last and not held[number] then
+      local value = call('HGET', P .. 'flight:' .. worker, number)
+      each_in_flight(value, worker8, give_back)
+      gone[#gone + 1] = number
+      most = most - #value / ITEM
+    end
+  end
+  return gone, most
+end
+
+-- A body in a key of its own is there for an hour, and stays once a record names it; a record must not name one that is gone.
+local function keep_body(key)
+  if call('EXISTS', key) == 0 then error(redis.error_reply('BODYGONE ' .. key .. ' is not there')) end
+  persists[#persists + 1] = key
+end
+
+-- How many tasks a finished list holds: entries of deleted and of retried tasks stay in it and do not count.
+local KEPT = { done = { 'COMPLETED' }, dead = { 'FAILED', 'CANCELLED' } }
+local function kept(type, list)
+  local sum = 0
+  for _, value in ipairs(call('HMGET', P .. 'n:' .. type, unpack(KEPT[list]))) do sum = sum + (tonumber(value or '0')) end
+  return math.min(sum, call('LLEN', P .. list .. ':' .. type))
+end
+
+-- At most one token stands in a list: 'wake:TYPE' for the type's queue, 'hwake:TYPE' for its handler queue.
+local function wake(name)
+  if call('LLEN', P .. name) == 0 then call('RPUSH', P .. name, '1') end
+end
+
+-- Writes all that was noted. `old_places` removes what stands in a place of the script's own (queue, in-flight, due).
+local function commit(old_places)
+  each(hidden, function(key, list) call('ZREM', key, unpack(list)) end)
+  each(pushes, function(key, list) call('RPUSH', key, unpack(list)) end)
+  each(fronts, function(key, list)
+    local reversed = {}                                  -- LPUSH turns the order round
+    for i = #list, 1, -1 do reversed[#reversed + 1] = list[i] end
+    call('LPUSH', key, unpack(reversed))
+  end)
+  each(zadds, function(key, list) call('ZADD', key, unpack(list)) end)
+  for _, key in ipairs(persists) do call('PERSIST', key) end
+  if #deletes > 0 then call('DEL', unpack(deletes)) end     -- a key that no record names any more would stay for ever
+  if #records > 0 then call('MSET', unpack(records)) end
+  each(zrems, function(key, list) call('ZREM', key, unpack(list)) end)
+  if old_places then old_places() end
+  local entering = {}
+  for key, entry in pairs(shown) do
+    add(entering, 'run', entry[1], entry[2])
+    add(entering, 'run', entry[1], key)
+  end
+  each(entering, function(key, list) call('ZADD', key, unpack(list)) end)
+  for type, fields in pairs(counts) do
+    for field, by in pairs(fields) do
+      if by ~= 0 then call('HINCRBY', P .. 'n:' .. type, field, by) end
+    end
+  end
+  for name in pairs(woken) do wake(name) end
+  for _, id in ipairs(told) do call('PUBLISH', P .. 'final', id) end
+end
+
+-- May this worker write? Only while it has its lease and this is its newest connection.
+local function admitted(worker, epoch) return call('HGET', P .. 'leases', worker) == epoch end

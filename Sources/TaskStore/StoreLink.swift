@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Redis
+internal import TaskModel
+internal import Threading
+internal import Logging
+
+/// The one owner of a host's connection for tasks: threads hand it their calls, and it sends what has gathered at once.
+///
+/// Duties: 1. connect, and again with backoff; 2. make the host known after each connection that finds it unknown;
+/// 3. send submissions as one numbered call at a time, and repeat one whose answer was lost; 4. send reads and actions
+/// beside it; 5. answer whatever waited too long. There is no timer: while one round is under way the next one gathers.
+final class StoreLink: Sendable {
+  typealias Answer = Result<[RedisReply], TaskStoreError>
+
+  /// Commands that belong together, with what is to be done with their answers (on the link's thread; it must not block).
+  struct Request: Sendable {
+    let commands: @Sendable (ScriptConnection) -> [RedisCommand]
+    /// Whether it may be sent again when an answer was lost.
+    let isRead: Bool
+    let deadline: Int64
+    let complete: @Sendable (Answer) -> Void
+  }
+
+  struct Pending: Sendable {
+    let submission: Submission
+    let id: TaskID
+    let deadline: Int64
+    let complete: @Sendable (Result<TaskID, TaskStoreError>) -> Void
+  }
+
+  private struct Mailbox {
+    var submissions: [Pending] = []
+    var requests: [Request] = []
+    var isClosed = false
+    var failure: String?
+    var downSince: Int64?
+    var isOutageLogged = false
+    var wantsReconnect = false
+  }
+
+  /// How long a caller waits while Redis is away; with the time-outs of the connection it is answered within 2 s.
+  static let patience: Int64 = 1_000_000_000
+  /// Nanoseconds that a Redis may take to start before anybody is told.
+  static let startTime: Int64 = 2_000_000_000
+  /// Tasks and bytes of one script call: Redis does nothing else meanwhile.
+  static let callTasks = 256
+  static let callBytes = 1 << 20
+
+  private let address: RedisAddress
+  private let keys: Keys
+  private let clock: RedisClock
+  private let registration: HostRegistration
+  private let mailbox = Monitor(Mailbox())
+  private let isUp = Monitor(false)
+  private let thread = Monitor<NativeThread?>(nil)
+
+  init(address: RedisAddress, keys: Keys, clock: RedisClock, registration: HostRegistration) {
+    self.address = address
+    self.keys = keys
+    self.clock = clock
+    self.registration = registration
+  }
+
+  func start() {
+    thread.withLock { $0 = NativeThread(name: "store") { self.run() } }
+  }
+
+  /// Ends the thread; what still waits is answered as unavailable.
+  func close() {
+    mailbox.withLock { $0.isClosed = true }
+    mailbox.broadcast()
+    thread.withLock { thread in
+      thread?.join()
+      thread = nil
+    }
+  }
+
+  var isConnected: Bool { isUp.withLock { $0 } }
+
+  func send(_ request: Request) {
+    let isClosed = mailbox.withLock { box in
+      if !box.isClosed { box.requests.append(request) }
+      return box.isClosed
+    }
+    if isClosed { request.complete(.failure(.unavailable("the host is stopping"))) } else { mailbox.signal() }
+  }
+
+  func submit(_ pending: Pending) {
+    let isClosed = mailbox.withLock { box in
+      if !box.isClosed { box.submissions.append(pending) }
+      return box.isClosed
+    }
+    if isClosed { pending.complete(.failure(.unavailable("the host is stopping"))) } else { mailbox.signal() }
+  }
+
+  /// Somebody noticed that Redis does not know this host any more.
+  func reconnect() {
+    mailbox.withLock { $0.wantsReconnect = true }
+    mailbox.signal()
+  }
+
+  // MARK: The link's thread
+
+  private struct Round {
+    var submit: [Pending] = []
+    var requests: [Request] = []
+    /// Whether the submissions were sent before, on a connection that broke.
+    var isRepeat = false
+  }
+
+  private func run() {
+    var unanswered = Round()
+    var backoff = Backoff(initial: .milliseconds(20), limit: .milliseconds(500))
+    while !mailbox.withLock({ $0.isClosed }) {
+      do throws(RedisError) {
+        let connection = try connect()
+        backoff.reset()
+        setUp(true)
+        try serve(connection, &unanswered)
+      } catch {
+        setUp(false, because: error)
+        registration.note(error)
+      }
+      unanswered.isRepeat = !unanswered.submit.isEmpty
+      fail(&unanswered, before: MonotonicClock.now, why: mailbox.withLock { $0.failure } ?? "not connected")
+      let pause = MonotonicClock.now + backoff.next()
+      _ = mailbox.wait(until: pause) { $0.isClosed ? true : nil }
+    }
+    fail(&unanswered, before: .max, why: "the host is stopping")
+  }
+
+  private func connect() throws(RedisError) -> ScriptConnection {
+    let redis = try RedisConnection(
+      to: address, connectTimeout: .milliseconds(500), timeout: .milliseconds(1200))
+    let connection = try ScriptConnection(redis, keys: keys)
+    try registration.ensure(on: connection, clock: clock)
+    return connection
+  }
+
+  /// An outage is logged once, and its end once; that a Redis takes a moment to start is none.
+  private func setUp(_ up: Bool, because error: RedisError? = nil) {
+    let wasUp = isUp.withLock { current in
+      defer { current = up }
+      return current
+    }
+    let now = MonotonicClock.now
+    let isNews = mailbox.withLock { box in
+      box.failure = error?.description
+      if up {
+        defer { (box.downSince, box.isOutageLogged) = (nil, false) }
+        return !wasUp
+      }
+      let since = box.downSince ?? now
+      box.downSince = since
+      defer { box.isOutageLogged = box.isOutageLogged || wasUp || now - since > Self.startTime }
+      return !box.isOutageLogged && (wasUp || now - since > Self.startTime)
+    }
+    guard isNews else { return }
+    if let error {
+      Log.warning("\(error); submissions are refused until it is back")
+    } else {
+      Log.info("connected to Redis at \(address)")
+    }
+  }
+
+  private func serve(_ connection: ScriptConnection, _ round: inout Round) throws(RedisError) {
+    while true {
+      if !gather(&round) { return }
+      let sendsSubmit = !round.submit.isEmpty
+      if sendsSubmit { appendSubmit(connection, round) }
+      let counts = round.requests.map { request in
+        let commands = request.commands(connection)
+        for command in commands { connection.redis.append(command) }
+        return commands.count
+      }
+      var isForgotten = sendsSubmit ? try !finishSubmit(connection, &round) : false
+      var again: [Request] = []
+      defer { round.requests = again + round.requests }
+      for count in counts {
+        var answers: [RedisReply] = []
+        for _ in 0..<count { answers.append(try answer(connection)) }
+        let request = round.requests.removeFirst()
+        if answers.contains(where: Self.isForgotten) {
+          again.append(request)
+        } else {
+          request.complete(.success(answers))
+        }
+      }
+      // A call of a script that Redis has forgotten did nothing: it comes again, whatever it is.
+      isForgotten = isForgotten || !again.isEmpty
+      if isForgotten { try connection.load() }
+      round.isRepeat = false
+    }
+  }
+
+  /// Fills the round; false when the link is to end or to connect again.
+  private func gather(_ round: inout Round) -> Bool {
+    let isUnanswered = !round.submit.isEmpty
+    return mailbox.wait { box -> Bool? in
+      if box.isClosed || box.wantsReconnect {
+        box.wantsReconnect = false
+        return false
+      }
+      // A call whose answer was lost must be repeated as it was: the number stands for exactly these tasks.
+      if !isUnanswered {
+        var bytes = 0
+        var count = 0
+        for pending in box.submissions {
+          bytes += pending.submission.inlineBytes
+          if count > 0, count == Self.callTasks || bytes > Self.callBytes { break }
+          count += 1
+        }
+        round.submit.append(contentsOf: box.submissions.prefix(count))
+        box.submissions.removeFirst(count)
+      }
+      round.requests.append(contentsOf: box.requests.prefix(Self.callTasks))
+      box.requests.removeFirst(min(Self.callTasks, box.requests.count))
+      return round.submit.isEmpty && round.requests.isEmpty ? nil : true
+    } ?? false
+  }
+
+  private func answer(_ connection: ScriptConnection) throws(RedisError) -> RedisReply {
+    let reply = try connection.redis.reply()
+    // A failed script may have done half its work: as with a lost answer, a new connection and a comparison follow.
+    if case .error(let reason) = reply, !Self.isWantOfMemory(reason), !Self.isForgotten(reply) {
+      throw .disconnected(reason: reason)
+    }
+    return reply
+  }
+
+  /// Refused before anything was done: the command itself, or a script because a body before it was refused.
+  private static func isWantOfMemory(_ reason: String) -> Bool {
+    reason.hasPrefix("OOM") || reason.hasPrefix("BODYGONE")
+  }
+
+  private static func isForgotten(_ reply: RedisReply) -> Bool {
+    if case .error(let reason) = reply { reason.hasPrefix("NOSCRIPT") } else { false }
+  }
+
+  private func appendSubmit(_ connection: ScriptConnection, _ round: Round) {
+    for pending in round.submit where StoredRecord.needsKey(pending.submission.params) {
+      connection.redis.append(bodyCommand(pending))
+    }
+    connection.redis.append(submitCommand(connection, round.submit))
+    // A full Redis refuses the script before it can say that this is a repeat.
+    if round.isRepeat {
+      connection.redis.append(RedisCommand(words: "HGET", keys.submits, registration.host))
+    }
+  }
+
+  /// Returns false if Redis has forgotten the script.
+  private func finishSubmit(_ connection: ScriptConnection, _ round: inout Round) throws(RedisError) -> Bool {
+    for pending in round.submit where StoredRecord.needsKey(pending.submission.params) { _ = try answer(connection) }
+    let reply = try answer(connection)
+    let last = round.isRepeat ? try answer(connection).integerValue : nil
+    if Self.isForgotten(reply) { return false }
+    let isStored: Bool
+    switch reply {
+    case .integer(1): isStored = true
+    case .integer: throw .disconnected(reason: "Redis does not know this host any more")
+    case .error: isStored = last == registration.nextNumber
+    default: throw .disconnected(reason: "unexpected answer to a submission")
+    }
+    registration.submitted()
+    let done = round.submit
+    round.submit.removeAll(keepingCapacity: true)
+    for pending in done { pending.complete(isStored ? .success(pending.id) : .failure(.outOfMemory)) }
+    return true
+  }
+
+  private func bodyCommand(_ pending: Pending) -> RedisCommand {
+    var command = RedisCommand("SET", capacity: pending.submission.params.count + 128)
+    command.add(keys.params(pending.id))
+    command.add(pending.submission.params)
+    // Kept by the submission; a body whose submission never comes goes away by itself. NX: a repeat must not shorten its life.
+    command.add("NX")
+    command.add("EX")
+    command.add("3600")
+    return command
+  }
+
+  private func submitCommand(_ connection: ScriptConnection, _ tasks: [Pending]) -> RedisCommand {
+    var call = connection.command(.submit, keyCount: tasks.count, capacity: tasks.count * 400)
+    for task in tasks { call.key { keys.appendRecord(task.id, to: &$0) } }
+    call.add(registration.host)
+    call.add(registration.nextNumber)
+    let now = clock.now
+    for task in tasks {
+      call.add { bytes in
+        StoredRecord.append(
+          to: &bytes, type: task.submission.type, priority: task.submission.priority, params: task.submission.params,
+          paramsInKey: StoredRecord.needsKey(task.submission.params), extras: task.submission.extras, createdAt: now)
+      }
+    }
+    return call.command
+  }
+
+  /// Answers what waited too long, what may not be repeated, and keeps the rest for the next connection.
+  private func fail(_ round: inout Round, before now: Int64, why: String) {
+    let error = TaskStoreError.unavailable(why)
+    // A call that was given up keeps its number: it may have been done, and no other call may be taken for its repeat.
+    if let oldest = round.submit.map(\.deadline).min(), oldest <= now || now == .max {
+      registration.submitted()
+      for pending in round.submit { pending.complete(.failure(error)) }
+      round.submit.removeAll()
+    }
+    let requests = round.requests
+    round.requests = requests.filter { $0.isRead && $0.deadline > now }
+    for request in requests where !request.isRead || request.deadline <= now { request.complete(.failure(error)) }
+    let late = mailbox.withLock { box in
+      let late = (box.submissions.filter { $0.deadline <= now }, box.requests.filter { $0.deadline <= now })
+      box.submissions.removeAll { $0.deadline <= now }
+      box.requests.removeAll { $0.deadline <= now }
+      return late
+    }
+    for pending in late.0 { pending.complete(.failure(error)) }
+    for request in late.1 { request.complete(.failure(error)) }
+  }
+}

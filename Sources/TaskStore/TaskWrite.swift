@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+package import TaskModel
+
+/// What a worker has to say about one of its tasks.
+package struct TaskWrite: Sendable {
+  package enum Operation: Sendable {
+    /// The result is JSON.
+    case completed(result: [UInt8])
+    case failed(TaskError)
+    /// SCHEDULED until the time.
+    case retry(TaskError, at: Timestamp)
+    /// Stopped because somebody asked for it.
+    case stopped
+    case givenBack
+    /// Visible as IN_PROGRESS.
+    case running
+    /// Somebody outside finishes it before the deadline.
+    case detached(deadline: Timestamp)
+    case progress(Progress)
+    case handlerDelivered
+    case handlerFailed(String)
+    case handlerAgain(String, at: Timestamp)
+  }
+
+  package var id: TaskID
+  /// Worker and take number, as they stood in the record that was taken.
+  package var fence: ArraySlice<UInt8>
+  package var operation: Operation
+  /// Whether the outcome calls a handler.
+  package var callsHandler = false
+  /// Attempts with the one that this write is about.
+  package var attempts: Int
+  package var maxAttempts: Int
+  package var hasParamsKey: Bool
+  package var origin: UInt32
+  package var startedAt: Timestamp
+  /// The record as it was taken, if the write ends its attempt: a completion is then cheaper for Redis.
+  package var taken: StoredRecord?
+
+  package init(
+    id: TaskID, fence: ArraySlice<UInt8>, operation: Operation, attempts: Int, maxAttempts: Int, hasParamsKey: Bool,
+    origin: UInt32, startedAt: Timestamp
+  ) {
+    self.id = id
+    self.fence = fence
+    self.operation = operation
+    self.attempts = attempts
+    self.maxAttempts = maxAttempts
+    self.hasParamsKey = hasParamsKey
+    self.origin = origin
+    self.startedAt = startedAt
+  }
+
+  /// About how many bytes the call carries for it.
+  package var byteCount: Int {
+    switch operation {
+    case .completed(let result): 100 + result.count
+    case .failed(let error), .retry(let error, _): 200 + error.message.utf8.count + (error.detail?.count ?? 0)
+    default: 100
+    }
+  }
+}
+
+/// What became of a write.
+package enum WriteAnswer: Sendable {
+  case written
+  /// Written, and the pending handler call is this worker's.
+  case handlerIsYours
+  /// The task is not this worker's any more; nothing was written.
+  case refused
+}
+
+extension TaskWrite {
+  /// Tells the results of several takes apart: only the one whose write is accepted stays.
+  var resultName: String { fence.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
+
+  var body: [UInt8] {
+    switch operation {
+    case .completed(let result):
+      StoredRecord.needsKey(result) ? Array("\(resultName) \(result.count)".utf8) : result
+    case .failed(let error), .retry(let error, _): error.json
+    case .progress(let progress): progress.bytes
+    case .handlerFailed(let message), .handlerAgain(let message, _):
+      Array(message.prefixed(byBytes: TaskError.messageLimit).utf8)
+    case .stopped, .givenBack, .running, .detached, .handlerDelivered: []
+    }
+  }
+
+  /// Operation, error kind, handler phase, bytes 5–26 of the new record, the fence and, where it is needed, a time (Scripts/complete.lua).
+  func appendHead(to bytes: inout [UInt8], bodySize: Int) {
+    var kind = UInt8(ascii: "0")
+    var time: Timestamp?
+    var hasResultKey = false
+    let letter: UInt8
+    switch operation {
+    case .completed(let result):
+      letter = UInt8(ascii: "c")
+      hasResultKey = StoredRecord.needsKey(result)
+    case .failed(let error):
+      letter = UInt8(ascii: "f")
+      kind += error.kind.rawValue
+    case .retry(let error, let at):
+      letter = UInt8(ascii: "r")
+      kind += error.kind.rawValue
+      time = at
+    case .stopped: letter = UInt8(ascii: "x")
+    case .givenBack: letter = UInt8(ascii: "b")
+    case .running: letter = UInt8(ascii: "m")
+    case .detached(let deadline):
+      letter = UInt8(ascii: "d")
+      time = deadline
+    case .progress: letter = UInt8(ascii: "g")
+    case .handlerDelivered: letter = UInt8(ascii: "t")
+    case .handlerFailed: letter = UInt8(ascii: "l")
+    case .handlerAgain(_, let at):
+      letter = UInt8(ascii: "a")
+      time = at
+    }
+    bytes.append(letter)
+    bytes.append(kind)
+    bytes.append((callsHandler ? HandlerPhase.pending : .none).rawValue)
+    appendBlock(to: &bytes, bodySize: bodySize, hasResultKey: hasResultKey)
+    bytes.append(contentsOf: fence)
+    if let time { bytes.appendInteger(UInt64(time.millis), size: 6) }
+  }
+
+  /// Bytes 5–26 of the new record.
+  func appendBlock(to bytes: inout [UInt8], bodySize: Int, hasResultKey: Bool) {
+    bytes.append((hasParamsKey ? 1 : 0) | (hasResultKey ? 2 : 0))
+    bytes.append(0)
+    bytes.appendInteger(UInt64(min(attempts, 65_535)), size: 2)
+    bytes.appendInteger(UInt64(min(maxAttempts, 65_535)), size: 2)
+    bytes.appendInteger(0, size: 2)
+    bytes.appendInteger(UInt64(origin), size: 4)
+    bytes.appendInteger(UInt64(bodySize), size: 4)
+    bytes.appendInteger(UInt64(startedAt.millis), size: 6)
+  }
+}
+
+extension StoredRecord {
+  /// Appends this record as it stands once the task is completed, for one that was taken and is plain.
+  func appendCompleted(to bytes: inout [UInt8], _ write: TaskWrite, result: [UInt8], at now: Timestamp) {
+    bytes.append(Self.format)
+    bytes.append(State.completed.rawValue)
+    bytes.append((write.callsHandler ? HandlerPhase.pending : .none).rawValue)
+    bytes.append(UInt8(ascii: "0"))
+    write.appendBlock(to: &bytes, bodySize: result.count, hasResultKey: false)
+    bytes.appendInteger(UInt64(max(now, write.startedAt).millis), size: 6)
+    bytes.append(contentsOf: fenceToParams)
+    bytes.append(contentsOf: result)
+  }
+}

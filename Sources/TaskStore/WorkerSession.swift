@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+package import Redis
+package import TaskModel
+
+/// One task or handler call that a worker has taken.
+package struct TakenTask: Sendable {
+  package let id: TaskID
+  package let record: StoredRecord
+}
+
+/// A worker's connection for its tasks; it belongs to the thread that uses it.
+///
+/// Any error means that the connection is over and that what was under way may or may not have been done: connect again,
+/// say `hello`, and repeat the writes (their answers are then as they would have been).
+package final class WorkerSession {
+  package struct Take: Sendable {
+    package var type: String
+    package var handlers: Bool
+    package var batch: Int64
+    package var count: Int
+
+    package init(type: String, handlers: Bool, batch: Int64, count: Int) {
+      self.type = type
+      self.handlers = handlers
+      self.batch = batch
+      self.count = count
+    }
+  }
+
+  package struct Taken: Sendable {
+    package let tasks: [TakenTask]
+    /// What is left in the type's queue, and in its handler queue.
+    package let left: Int
+    package let handlersLeft: Int
+  }
+
+  /// The worker has no lease any more: it must end.
+  package struct LeaseLost: Error {}
+
+  /// Tasks and bytes of one call.
+  package static let callTasks = StoreLink.callTasks
+  package static let callBytes = StoreLink.callBytes
+
+  package let worker: String
+  private let bytes: [UInt8]
+  private let epoch: Int64
+  private let connection: ScriptConnection
+  private let clock: RedisClock
+
+  package init(
+    to address: RedisAddress, keys: Keys, worker: String, epoch: Int64, clock: RedisClock
+  ) throws(RedisError) {
+    let redis = try RedisConnection(to: address, timeout: .seconds(5))
+    connection = try ScriptConnection(redis, keys: keys)
+    self.worker = worker
+    bytes = RandomID.bytes(worker) ?? []
+    self.epoch = epoch
+    self.clock = clock
+  }
+
+  /// The first call of each connection; returns the number of each origin.
+  ///
+  /// `lastBatch` is the last batch answered or given up, `held` are the batches up to it that the worker still has.
+  package func hello(lastBatch: Int64, held: [Int64], origins: [TaskRecord.Origin]) throws -> [UInt32] {
+    var call = connection.command(.hello)
+    call.add(worker)
+    call.add(bytes)
+    call.add(epoch)
+    call.add(lastBatch)
+    call.add(held.map(String.init).joined(separator: " "))
+    for origin in origins { call.add(origin.json) }
+    guard let answer = try connection.redis.call(call.command).arrayValue, let time = answer.first?.integerValue else {
+      throw LeaseLost()
+    }
+    clock.heard(Timestamp(millis: time))
+    return answer.dropFirst().map { UInt32(truncatingIfNeeded: $0.integerValue ?? 0) }
+  }
+
+  /// Sends writes and takes in one go and waits for the answers to all.
+  ///
+  /// A call may say several things of one task, in turn: that it runs, then that it is completed. `emptied` are batches that
+  /// have no work left after these writes (one with a handler call to make has); `unblock` is a connection (its CLIENT ID)
+  /// whose blocking wait is to end, and `unblocked` says whether it was waiting.
+  package func exchange(
+    writes: [TaskWrite], emptied: [Int64], takes: [Take], unblock: Int64? = nil
+  ) throws -> (answers: [WriteAnswer], taken: [Taken], unblocked: Bool) {
+    let sendsWrites = !writes.isEmpty || !emptied.isEmpty
+    let bodies = writes.compactMap(LargeResult.init)
+    if sendsWrites {
+      for body in bodies {
+        connection.redis.append(storeBody(connection.keys.result(body.id, name: body.name), body.bytes))
+      }
+      connection.redis.append(completeCommand(writes, emptied))
+    }
+    for take in takes { connection.redis.append(takeCommand(take)) }
+    if let unblock { connection.redis.append(RedisCommand(words: "CLIENT", "UNBLOCK", String(unblock))) }
+
+    let isFull = try isFull(afterStoring: bodies.count)
+    var answers: [WriteAnswer] = []
+    var isRefused = false
+    if sendsWrites {
+      let reply = try connection.redis.reply()
+      if isFull, case .error(let reason) = reply, reason.hasPrefix("BODYGONE") {
+        isRefused = true
+      } else {
+        answers = try writeAnswers(checked(reply))
+      }
+    }
+    var taken: [Taken] = []
+    for _ in takes {
+      let answer = try values(reply(), atLeast: 4)
+      taken.append(
+        Taken(
+          tasks: try tasks(answer), left: Int(answer[1].integerValue ?? 0),
+          handlersLeft: Int(answer[2].integerValue ?? 0)))
+    }
+    let unblocked = try unblock.map { _ in try reply() } == .integer(1)
+    if isRefused { answers = try writeInSpiteOfMemory(bodies, writes, emptied) }
+    return (answers, taken, unblocked)
+  }
+
+  /// Reads the answers to bodies; true if Redis refused one for want of memory.
+  private func isFull(afterStoring bodies: Int) throws -> Bool {
+    var isFull = false
+    for _ in 0..<bodies {
+      let reply = try connection.redis.reply()
+      if case .error(let reason) = reply, reason.hasPrefix("OOM") { isFull = true } else { _ = try checked(reply) }
+    }
+    return isFull
+  }
+
+  /// Only submissions may be refused when memory is short: a script may store bodies then, if at the price of a copy.
+  private func writeInSpiteOfMemory(
+    _ bodies: [LargeResult], _ writes: [TaskWrite], _ emptied: [Int64]
+  ) throws -> [WriteAnswer] {
+    for body in bodies {
+      var call = connection.command(.body, keyCount: 1, capacity: body.bytes.count + 256)
+      call.key { $0.append(contentsOf: connection.keys.result(body.id, name: body.name).utf8) }
+      call.add(body.bytes)
+      connection.redis.append(call.command)
+    }
+    connection.redis.append(completeCommand(writes, emptied))
+    for _ in bodies { _ = try reply() }
+    return try writeAnswers(reply())
+  }
+
+  private func writeAnswers(_ reply: RedisReply) throws -> [WriteAnswer] {
+    (try values(reply, atLeast: 2)[1].bulkValue ?? []).map {
+      switch $0 {
+      case UInt8(ascii: "h"): .handlerIsYours
+      case UInt8(ascii: "k"): .written
+      default: .refused
+      }
+    }
+  }
+
+  /// Reads params or results that have keys of their own; nil where one is gone.
+  package func bodies(_ keys: [String]) throws -> [[UInt8]?] {
+    for key in keys { connection.redis.append(RedisCommand(words: "GET", key)) }
+    return try keys.map { _ in try reply().bulkValue }
+  }
+
+  package var keys: Keys { connection.keys }
+
+  private func reply() throws -> RedisReply { try checked(connection.redis.reply()) }
+
+  private func checked(_ reply: RedisReply) throws -> RedisReply {
+    // A failed script may have done half its work: as with a lost answer, a new connection and a comparison follow.
+    if case .error(let reason) = reply { throw RedisError.disconnected(reason: reason) }
+    return reply
+  }
+
+  private func values(_ reply: RedisReply, atLeast count: Int) throws -> [RedisReply] {
+    guard let values = reply.arrayValue, values.count >= count, let time = values[0].integerValue else {
+      throw LeaseLost()
+    }
+    clock.heard(Timestamp(millis: time))
+    return values
+  }
+
+  /// The answer to a take: behind three numbers the keys, each with 4 bytes of take number, then the records.
+  private func tasks(_ answer: [RedisReply]) throws -> [TakenTask] {
+    let flight = answer[3].bulkValue ?? []
+    let records = answer[4...]
+    let item = flight.count / max(1, records.count)
+    return try records.enumerated().map { index, reply in
+      let keyEnd = (index + 1) * item - 4
+      guard let bytes = reply.bulkValue, keyEnd >= 32, let id = TaskID(flight[keyEnd - 32..<keyEnd]),
+        let record = StoredRecord(bytes[...])
+      else { throw TaskStoreError.unreadable("a task") }
+      return TakenTask(id: id, record: record)
+    }
+  }
+
+  private func takeCommand(_ take: Take) -> RedisCommand {
+    var call = connection.command(.take)
+    call.add(worker)
+    call.add(bytes)
+    call.add(epoch)
+    call.add(take.type)
+    call.add(take.handlers ? "hq" : "q")
+    call.add(take.batch)
+    call.add(Int64(take.count))
+    call.add(Int64(Self.callBytes))
+    return call.command
+  }
+
+  private func completeCommand(_ writes: [TaskWrite], _ emptied: [Int64]) -> RedisCommand {
+    var call = connection.command(.complete, keyCount: writes.count, capacity: writes.count * 300 + 256)
+    for write in writes { call.key { connection.keys.appendRecord(write.id, to: &$0) } }
+    call.add(worker)
+    call.add(epoch)
+    call.add(emptied.map(String.init).joined(separator: " "))
+    for write in writes {
+      if case .completed(let result) = write.operation, let taken = write.taken, taken.isPlain,
+        !StoredRecord.needsKey(result)
+      {
+        call.add("C")
+        call.add { taken.appendCompleted(to: &$0, write, result: result, at: clock.now) }
+        continue
+      }
+      let body = write.body
+      call.add { write.appendHead(to: &$0, bodySize: body.count) }
+      call.add(body)
+    }
+    return call.command
+  }
+
+}
+
+/// A result that gets a key of its own.
+private struct LargeResult {
+  let id: TaskID
+  let name: String
+  let bytes: [UInt8]
+
+  init?(_ write: TaskWrite) {
+    guard case .completed(let result) = write.operation, StoredRecord.needsKey(result) else { return nil }
+    (id, name, bytes) = (write.id, write.resultName, result)
+  }
+}
+
+extension TaskRecord.Origin {
+  /// How an origin stands in Redis.
+  var json: [UInt8] {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.member("worker", worker)
+    writer.member("plugin", plugin)
+    writer.member("version", version)
+    writer.member("build", build)
+    writer.endObject()
+    return writer.bytes
+  }
+}

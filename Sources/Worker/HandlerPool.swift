@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Synchronization
+internal import TaskModel
+internal import TaskStore
+internal import Threading
+internal import WorkerControl
+
+/// The threads that call a type's handlers.
+final class HandlerPool: Sendable {
+  private let type: LoadedType
+  private let state = Monitor(State())
+  private let outstanding = Atomic<Int>(0)
+
+  private struct State {
+    var waiting: [HandlerCall] = []
+    var running: [TaskID: HandlerCall] = [:]
+    var isOver = false
+  }
+
+  init(_ type: LoadedType) {
+    self.type = type
+  }
+
+  var outstandingCount: Int { outstanding.load(ordering: .relaxed) }
+  private var isNeeded: Bool { type.callback != nil || type.exceptionHandler != nil }
+  /// How many calls of the handler queue the type should take now.
+  var wanted: Int { max(0, type.definition.handlerThreads - outstandingCount) }
+
+  func start(_ core: WorkerCore) {
+    // A type that lost its handlers may still owe calls from before: one thread reports them as failed.
+    for index in 1...(isNeeded ? type.definition.handlerThreads : 1) {
+      NativeThread(name: "\(type.name.prefix(10))#h\(index)") { self.work(core) }.detach()
+    }
+  }
+
+  func add(_ calls: [HandlerCall]) {
+    outstanding.add(calls.count, ordering: .relaxed)
+    state.withLock { $0.waiting.append(contentsOf: calls) }
+    if calls.count == 1 { state.signal() } else { state.broadcast() }
+  }
+
+  func removeWaiting() -> [HandlerCall] {
+    let waiting = state.withLock { state in
+      defer { state.waiting = [] }
+      return state.waiting
+    }
+    outstanding.subtract(waiting.count, ordering: .relaxed)
+    return waiting
+  }
+
+  func requestStop() {
+    for call in state.withLock({ Array($0.running.values) }) { call.requestStop() }
+  }
+
+  func end() {
+    state.withLock { $0.isOver = true }
+    state.broadcast()
+  }
+
+  private func work(_ core: WorkerCore) {
+    while true {
+      let next = state.wait { state -> HandlerCall?? in
+        if state.isOver { return .some(nil) }
+        if state.waiting.isEmpty { return nil }
+        let call = state.waiting.removeFirst()
+        state.running[call.id] = call
+        return call
+      }
+      guard case .some(.some(let call)) = next, core.lease.mayStart() else { return }
+      let write = call.run()
+      state.withLock { $0.running[call.id] = nil }
+      outstanding.subtract(1, ordering: .relaxed)
+      core.post(write, call)
+    }
+  }
+}

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Synchronization
+internal import TaskStore
+internal import WorkerControl
+internal import Threading
+
+/// The threads of one type, and what waits for them.
+final class Pool: Sendable {
+  let type: LoadedType
+  let handlers: HandlerPool
+  private let state = Monitor(State())
+  /// Taken and not ended, running ones included.
+  private let outstanding = Atomic<Int>(0)
+  /// The recent mean run time in nanoseconds; 0: not known yet.
+  private let meanRun = Atomic<Int64>(0)
+  /// Set while tasks that waited too long were given back: the mean does not yet know of the long one before them.
+  private let isBlocked = Atomic<Bool>(false)
+
+  private struct State {
+    var waiting: [Attempt] = []
+    var head = 0
+    var running: [ObjectIdentifier: Attempt] = [:]
+    var isOver = false
+
+    var waitingCount: Int { waiting.count - head }
+
+    mutating func removeWaiting() -> [Attempt] {
+      let removed = Array(waiting[head...])
+      waiting.removeAll(keepingCapacity: true)
+      head = 0
+      return removed
+    }
+  }
+
+  /// What a type takes ahead is what its threads finish in this time (nanoseconds).
+  static let aheadOf: Int64 = 10_000_000
+  static let mostAhead = 512
+  /// What waits longer than this behind busy threads is given back, since another worker may have a free one.
+  static let patience: Int64 = 20_000_000
+  /// Outcomes whose handler call has not ended; a slow handler holds its type back rather than filling memory.
+  static let mostHandlerCalls = 1024
+
+  init(_ type: LoadedType) {
+    self.type = type
+    handlers = HandlerPool(type)
+  }
+
+  var busy: Int { state.withLock { $0.running.count } }
+  var isIdle: Bool { outstanding.load(ordering: .relaxed) == 0 }
+
+  /// How many more tasks the type should take now.
+  var wanted: Int {
+    if handlers.outstandingCount > Self.mostHandlerCalls { return 0 }
+    let threads = type.definition.threads
+    let mean = meanRun.load(ordering: .relaxed)
+    var ahead = 0
+    if mean > 0, mean < Self.aheadOf, !isBlocked.load(ordering: .relaxed) {
+      ahead = min(Self.mostAhead, threads * Int(Self.aheadOf / mean))
+    }
+    return max(0, threads + ahead - outstanding.load(ordering: .relaxed))
+  }
+
+  func start(_ core: WorkerCore) {
+    for index in 1...type.definition.threads {
+      NativeThread(name: "\(type.name.prefix(11))#\(index)") { self.work(core) }.detach()
+    }
+    handlers.start(core)
+  }
+
+  /// Hands over a batch with one wake-up.
+  func add(_ attempts: [Attempt]) {
+    outstanding.add(attempts.count, ordering: .relaxed)
+    state.withLock { state in
+      if state.head > 1024, state.head * 2 > state.waiting.count {
+        state.waiting.removeFirst(state.head)
+        state.head = 0
+      }
+      state.waiting.append(contentsOf: attempts)
+    }
+    if attempts.count == 1 { state.signal() } else { state.broadcast() }
+  }
+
+  private func work(_ core: WorkerCore) {
+    let threads = type.definition.threads
+    while true {
+      let next = state.wait { state -> Attempt?? in
+        if state.isOver { return .some(nil) }
+        // An attempt that another thread finishes keeps its place among the threads.
+        guard state.waitingCount > 0, state.running.count < threads else { return nil }
+        let attempt = state.waiting[state.head]
+        state.head += 1
+        if state.head == state.waiting.count {
+          state.waiting.removeAll(keepingCapacity: true)
+          state.head = 0
+        }
+        state.running[ObjectIdentifier(attempt)] = attempt
+        return attempt
+      }
+      guard case .some(.some(let attempt)) = next, core.lease.mayStart() else { return }
+      attempt.run { attempt, write in self.ended(attempt, write, core) }
+    }
+  }
+
+  private func ended(_ attempt: Attempt, _ write: TaskWrite, _ core: WorkerCore) {
+    let run = attempt.elapsed
+    let mean = meanRun.load(ordering: .relaxed)
+    // An exponential mean over about eight runs; a race between two threads loses one sample, which does no harm.
+    meanRun.store(mean == 0 ? max(1, run) : max(1, mean + (run - mean) / 8), ordering: .relaxed)
+    isBlocked.store(false, ordering: .relaxed)
+    let isAnybodyHeldUp = state.withLock { state in
+      state.running[ObjectIdentifier(attempt)] = nil
+      return state.waitingCount > 0
+    }
+    outstanding.subtract(1, ordering: .relaxed)
+    // Matters after an attempt that was finished by another thread; else this thread comes back itself.
+    if isAnybodyHeldUp { state.signal() }
+    if let progress = attempt.lastProgress { core.post(progress, attempt, endsTask: false) }
+    core.post(write, attempt, endsTask: true)
+  }
+
+  /// What of the running attempts is to be shown now.
+  func news(at now: Int64) -> [(write: TaskWrite, attempt: Attempt)] {
+    let running = state.withLock { Array($0.running.values) }
+    return running.compactMap { attempt in attempt.news(at: now).map { ($0, attempt) } }
+  }
+
+  /// Removes what has waited too long while every thread is busy.
+  func overdue(at now: Int64) -> [Attempt] {
+    let late = state.withLock { state -> [Attempt] in
+      guard state.waitingCount > 0, state.running.count >= type.definition.threads,
+        now - state.waiting[state.head].takenAt > Self.patience
+      else { return [] }
+      return state.removeWaiting()
+    }
+    if !late.isEmpty { isBlocked.store(true, ordering: .relaxed) }
+    outstanding.subtract(late.count, ordering: .relaxed)
+    return late
+  }
+
+  /// Removes everything that has not started.
+  func removeWaiting() -> [Attempt] {
+    let waiting = state.withLock { $0.removeWaiting() }
+    outstanding.subtract(waiting.count, ordering: .relaxed)
+    return waiting
+  }
+
+  func requestStop(_ reason: Int32) {
+    for attempt in state.withLock({ Array($0.running.values) }) { attempt.requestStop(reason) }
+    if reason == 3 { handlers.requestStop() }
+  }
+
+  func end() {
+    state.withLock { $0.isOver = true }
+    state.broadcast()
+    handlers.end()
+  }
+}

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Threading
+
+/// Shows running tasks and their progress, and gives back what waits behind long ones; it ticks only while something runs.
+final class Ticker: Sendable {
+  private let core: WorkerCore
+  /// Nanoseconds between two looks.
+  static let period: Int64 = 20_000_000
+  /// It goes on so many ticks after the last task, so that short tasks one after the other need not wake it each time.
+  static let linger = 50
+
+  init(core: WorkerCore) {
+    self.core = core
+  }
+
+  func run() {
+    while true {
+      let goesOn = core.ticking.wait { [core] ticking -> Bool? in
+        if ticking.isOver { return false }
+        ticking.isAsleep = core.pools.allSatisfy(\.isIdle)
+        return ticking.isAsleep ? nil : true
+      }
+      guard goesOn == true else { return }
+      var idle = 0
+      while idle < Self.linger {
+        if core.ticking.wait(until: MonotonicClock.now + Self.period, { $0.isOver ? true : nil }) != nil { return }
+        idle = core.pools.allSatisfy(\.isIdle) ? idle + 1 : 0
+        tick()
+      }
+    }
+  }
+
+  private func tick() {
+    let now = MonotonicClock.now
+    for pool in core.pools where !pool.isIdle {
+      core.giveBack(pool.overdue(at: now), [])
+      for (write, attempt) in pool.news(at: now) { core.post(write, attempt, endsTask: false) }
+    }
+  }
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import HTTPClient
+internal import TaskModel
+
+extension Verb {
+  /// Prints a page of tasks.
+  static let list = Verb(
+    name: "list", positionals: "", count: 0...0,
+    summary: "List tasks: the running ones first, then those that wait, then the latest finished",
+    options: [
+      Option(name: "type", value: "TYPE", summary: "Only tasks of this type"),
+      Option(
+        name: "status", value: "STATUS",
+        summary: "Only tasks of this status: " + TaskStatus.allCases.map(\.rawValue).joined(separator: ", ")),
+      Option(name: "limit", value: "N", summary: "At most so many, 1 to 500; default: 50"),
+      Option(name: "cursor", value: "CURSOR", summary: "Go on where a page ended"),
+    ] + Option.client,
+    run: runList)
+}
+
+private func runList(_ arguments: Arguments) throws(CommandError) -> ExitCode {
+  let client = try Client(arguments)
+  let reply = try client.send("GET", "/v1/tasks\(try query(arguments))")
+  guard let page = Document(reply.body), let tasks = page["tasks"]?.elements else {
+    throw .failed("the host's answer is not a page of tasks")
+  }
+  if arguments.has("json") {
+    try Terminal.write(reply.body + [0x0a])
+    return .ok
+  }
+  var table = Table(["ID", "TYPE", "STATUS", "CREATED", "NOTE"])
+  for record in tasks.compactMap(Record.init) { table.add(row(record)) }
+  let lines = table.lines(limit: Terminal.isInteractive ? Terminal.width : nil) { cell, row, column in
+    column == 2 ? Terminal.coloured(cell, as: row[2]) : cell
+  }
+  try Terminal.line(lines.joined(separator: "\n"))
+  if let cursor = page["cursor"]?.string {
+    try Terminal.error("There are more: go on with --cursor \(Terminal.printable(cursor))")
+  }
+  return .ok
+}
+
+private func row(_ record: Record) -> [String] {
+  let progress = record.status.isFinal ? nil : record.fraction.map(ProgressBar.percent)
+  let note = [progress, record.status.isFinal ? record.failure : record.note]
+  return [
+    record.id, record.type, record.status.rawValue, record.document["createdAt"]?.string ?? "",
+    note.compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: " "),
+  ]
+}
+
+private func query(_ arguments: Arguments) throws(CommandError) -> String {
+  var parts: [String] = []
+  if let type = arguments.value("type") { parts.append("type=\(encoded(type))") }
+  if let text = arguments.value("status") {
+    let names = TaskStatus.allCases.map(\.rawValue)
+    guard let status = TaskStatus(rawValue: text.uppercased()) else {
+      let hint = nearestName(to: text, among: names).map { "; did you mean \"\($0)\"?" }
+      throw .usage(
+        "there is no status \"\(text)\"\(hint ?? "; there are \(names.joined(separator: ", "))")", verb: arguments.verb)
+    }
+    parts.append("status=\(status.rawValue)")
+  }
+  if let text = arguments.value("limit") {
+    guard let limit = Int(text), (1...500).contains(limit) else {
+      throw .usage("--limit \(text) is out of range; allowed are 1 to 500", verb: arguments.verb)
+    }
+    parts.append("limit=\(limit)")
+  }
+  if let cursor = arguments.value("cursor") { parts.append("cursor=\(encoded(cursor))") }
+  return parts.isEmpty ? "" : "?" + parts.joined(separator: "&")
+}

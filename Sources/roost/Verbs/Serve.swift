@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Config
+internal import HTTPAPI
+internal import HTTPServer
+internal import Logging
+internal import TaskHost
+
+extension Verb {
+  /// Runs the host until it is told to stop.
+  static let serve = Verb(
+    name: "serve", positionals: "", count: 0...0,
+    summary: "Run the host with its workers until SIGTERM or SIGINT; logs to standard error",
+    options: [.config], run: runServe)
+}
+
+private func runServe(_ arguments: Arguments) throws(CommandError) -> ExitCode {
+  // Before any thread is there, so that all of them inherit it.
+  TaskHost.prepareProcess()
+  let config = try checkedConfig(ConfigFile.path(arguments))
+  Log.configure(
+    level: Log.Level.allCases.first { $0.name == config.log.level.rawValue } ?? .info,
+    format: Log.Format(rawValue: config.log.format.rawValue) ?? .auto, source: config.name)
+  do throws(HostError) {
+    let host = try TaskHost(config)
+    let server = try listen(host)
+    Log.info("listening on http://\(server.address)")
+    return try host.run { server.stop(within: $0) } == .orderly ? .ok : .failed
+  } catch {
+    throw .failed(error.description)
+  }
+}
+
+/// The config, with every plugin probed in a process of its own.
+private func checkedConfig(_ path: String) throws(CommandError) -> Config {
+  do throws(ConfigErrors) {
+    let config = try ConfigFile.load(path)
+    let issues = PluginProber.check(config)
+    if !issues.isEmpty { throw ConfigErrors(file: path, issues: issues) }
+    return config
+  } catch {
+    throw ConfigFile.failure(error)
+  }
+}
+
+private func listen(_ host: TaskHost) throws(HostError) -> APIServer {
+  let http = host.config.http
+  do throws(HTTPServerError) {
+    return try APIServer(
+      listen: HTTPAddress(host: http.listen.host, port: UInt16(http.listen.port)), maxBody: http.maxBody,
+      cors: http.cors, hosts: http.hosts, store: host.store, status: host.status)
+  } catch {
+    throw .system(error.description)
+  }
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+import TaskModel
+import TaskStore
+import TestSupport
+import Testing
+
+@Suite("Types and health")
+struct TypeTests {
+  @Test("Types are listed with their counts")
+  func list() async throws {
+    let api = try await APIFixture.make()
+    let worker = try await api.worker()
+    try await worker.begin()
+    _ = try await api.submit()
+    try await worker.take("work", .completed(result: bytes("1")))
+    for _ in 0..<2 { _ = try await api.submit() }
+    func counts(_ pending: Int, _ completed: Int) -> String {
+      #"{"SCHEDULED":0,"PENDING":\#(pending),"IN_PROGRESS":0,"COMPLETED":\#(completed),"FAILED":0,"CANCELLED":0}"#
+    }
+    let small =
+      #"{"name":"small","executor":"plugin/small","callback":"plugin/log","exceptionHandler":"plugin/alert","#
+      + #""worker":"other","threads":3,"busy":0,"paused":false,"parked":false,"breaker":"closed","counts":\#(counts(0, 0))}"#
+    let work =
+      #"{"name":"work","executor":"plugin/run","callback":null,"exceptionHandler":null,"#
+      + #""worker":"plugin","threads":2,"busy":0,"paused":false,"parked":false,"breaker":"closed","counts":\#(counts(2, 1))}"#
+    let all = try await api.get("/v1/types")
+    #expect(all.status == 200)
+    #expect(all.text == "{\"types\":[\(small),\(work)]}")
+    #expect(try await api.get("/v1/types/work").text == work)
+  }
+
+  @Test("A type that another host brought is found, one that nobody brought is 404")
+  func others() async throws {
+    let api = try await APIFixture.make()
+    let missing = try await api.get("/v1/types/foreign")
+    #expect(missing.status == 404)
+    #expect(missing.code == "unknown_type")
+    let other = TaskStore(address: api.redis.address, prefix: "roost", name: "other")
+    var type = APIFixture.types[0]
+    type.name = "foreign"
+    other.start(types: [type])
+    try await eventually("the other host is known") { other.isConnected }
+    let found = try await api.get("/v1/types/foreign")
+    #expect(found.status == 200)
+    #expect(found.json?["name"]?.text == "foreign")
+    #expect(found.json?["parked"]?.boolean == false)
+    let accepted = try await api.post("/v1/tasks", #"{"type":"foreign"}"#)
+    #expect(accepted.status == 202)
+    other.close()
+  }
+
+  @Test("The host says that it is alive and ready")
+  func health() async throws {
+    let api = try await APIFixture.make()
+    let alive = try await api.get("/healthz")
+    #expect(alive.status == 200)
+    #expect(alive.text == #"{"status":"ok"}"#)
+    let ready = try await api.get("/readyz")
+    #expect(ready.status == 200)
+    #expect(ready.text == #"{"status":"ready","reasons":[]}"#)
+    #expect(ready.headers["content-type"] == "application/json")
+  }
+}

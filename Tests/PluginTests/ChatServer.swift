@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import Threading
+
+/// A server on a raw loopback socket that answers each connection as the test says, byte for byte.
+final class ChatServer: Sendable {
+  struct Request: Sendable {
+    let head: String
+    let body: String
+  }
+
+  /// One connection, for the script that answers it.
+  struct Connection {
+    let descriptor: Int32
+
+    func send(_ bytes: [UInt8]) {
+      var sent = 0
+      while sent < bytes.count {
+        let count = bytes.withUnsafeBytes {
+          Glibc.send(descriptor, $0.baseAddress.map { $0 + sent }, $0.count - sent, Int32(MSG_NOSIGNAL))
+        }
+        guard count > 0 else { return }
+        sent += count
+      }
+    }
+
+    func send(_ text: String) { send(Array(text.utf8)) }
+
+    /// Blocks until the client has gone.
+    func waitForHangUp() {
+      var byte: UInt8 = 0
+      while read(descriptor, &byte, 1) > 0 {}
+    }
+  }
+
+  let port: UInt16
+  private let listener: Int32
+  private let seen = Lock<[Request]>([])
+
+  init(_ script: @escaping @Sendable (Connection) -> Void) throws {
+    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+    var address = sockaddr_in()
+    address.sin_family = sa_family_t(AF_INET)
+    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+    let bound = withUnsafeMutablePointer(to: &address) {
+      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+        bind(listener, $0, length) == 0 && listen(listener, 16) == 0 && getsockname(listener, $0, &length) == 0
+      }
+    }
+    guard bound else { throw POSIXError(.EADDRINUSE) }
+    (self.listener, port) = (listener, UInt16(bigEndian: address.sin_port))
+    Thread { [self] in
+      while true {
+        let descriptor = accept(listener, nil, nil)
+        guard descriptor >= 0 else { return }
+        if let request = Self.request(on: descriptor) {
+          seen.withLock { $0.append(request) }
+          script(Connection(descriptor: descriptor))
+        }
+        close(descriptor)
+      }
+    }.start()
+  }
+
+  /// Ends the thread, which keeps the server until then.
+  func stop() {
+    shutdown(listener, Int32(SHUT_RDWR))
+    close(listener)
+  }
+
+  var requests: [Request] { seen.withLock { $0 } }
+
+  private static func request(on descriptor: Int32) -> Request? {
+    var bytes: [UInt8] = []
+    var chunk = [UInt8](repeating: 0, count: 65_536)
+    while true {
+      let count = read(descriptor, &chunk, chunk.count)
+      guard count > 0 else { return nil }
+      bytes += chunk[..<count]
+      let text = String(decoding: bytes, as: UTF8.self)
+      guard let end = text.range(of: "\r\n\r\n") else { continue }
+      let head = String(text[..<end.lowerBound])
+      let body = String(text[end.upperBound...])
+      let length = head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("content-length:") }
+        .flatMap { Int($0.split(separator: " ").last ?? "") }
+      if body.utf8.count >= length ?? 0 { return Request(head: head, body: body) }
+    }
+  }
+}

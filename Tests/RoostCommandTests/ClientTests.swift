@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+private let id = "0192f0e4000070008000000000000000"
+private let other = "0192f0e4000070008000000000000100"
+
+private func record(_ status: String, _ more: String = "") -> String {
+  #"{"id":"\#(id)","type":"t","status":"\#(status)","attempts":1,"createdAt":"2026-11-24T10:00:00.000Z"\#(more)}"#
+}
+
+private func problem(_ status: Int, _ code: String, _ detail: String) -> (Int, String) {
+  (status, #"{"type":"about:blank","title":"Title","status":\#(status),"code":"\#(code)","detail":"\#(detail)"}"#)
+}
+
+private let failed = record(
+  "FAILED", #","error":{"kind":"crash","message":"it fell\nover","retryable":false,"signal":"SIGSEGV"}"#)
+
+/// Output and exit codes against canned answers; what a real host answers is tested with one.
+@Suite("Verbs that ask a host")
+struct ClientTests {
+  @Test("submit sends type and params byte for byte and prints the id alone")
+  func submit() throws {
+    let folder = try TemporaryDirectory()
+    let file = try folder.write("params.json", "{\"n\": 1.50}\n")
+    let host = try CannedHost { _ in (202, #"{"id":"\#(id)","type":"t","status":"PENDING"}"#) }
+    for (words, input) in [
+      (["submit", "a/b", "{\"n\": 1.50}"], ""), (["submit", "a/b", "@\(file)"], ""),
+      (["submit", "a/b", "-"], "{\"n\": 1.50}"), (["submit", "--", "a/b", "-1"], ""),
+      (["submit", "a/b", "-1"], ""), (["submit", "a/b"], ""),
+    ] {
+      let outcome = try RoostCommand.run(words, environment: ["ROOST_URL": host.url], input: input)
+      #expect(outcome.code == 0)
+      #expect(outcome.output == "\(id)\n")
+      #expect(outcome.errors == "")
+    }
+    let object = #"{"type":"a/b","params":{"n": 1.50}}"#
+    let bodies = host.requests.map { $0.body.replacingOccurrences(of: "\n", with: "") }
+    let number = #"{"type":"a/b","params":-1}"#
+    #expect(bodies == [object, object, object, number, number, #"{"type":"a/b"}"#])
+    #expect(host.requests.allSatisfy { $0.method == "POST" && $0.path == "/v1/tasks" })
+    let json = try RoostCommand.run(["submit", "t", "1", "--json", "--url", host.url])
+    #expect(json.output == #"{"id":"\#(id)","type":"t","status":"PENDING"}"# + "\n")
+  }
+
+  @Test("The token comes from --token, then ROOST_TOKEN, and a slash at the end of the URL is no harm")
+  func token() throws {
+    let host = try CannedHost { _ in (200, #"{"tasks":[],"cursor":null}"#) }
+    let environment = ["ROOST_TOKEN": "from-env"]
+    _ = try RoostCommand.run(["list", "--url", host.url + "/", "--token", "given"], environment: environment)
+    _ = try RoostCommand.run(["list", "--url", host.url], environment: environment)
+    _ = try RoostCommand.run(["list", "--url", host.url])
+    #expect(host.requests.map { $0.headers["authorization"] } == ["Bearer given", "Bearer from-env", nil])
+    #expect(host.requests.allSatisfy { $0.path == "/v1/tasks" })
+  }
+
+  @Test("submit --wait asks until the task is final and prints its result, or with --json its record")
+  func submitAndWait() throws {
+    let done = record("COMPLETED", #","result":{"a": 1.50}"#)
+    for (options, expected) in [([], #"{"a": 1.50}"#), (["--json"], done)] {
+      let host = try CannedHost { [rounds = Counter()] request in
+        if request.method == "POST" { return (202, #"{"id":"\#(id)","type":"t","status":"PENDING"}"#) }
+        return (200, rounds.next() < 3 ? record("IN_PROGRESS") : done)
+      }
+      let outcome = try RoostCommand.run(["submit", "t", "1", "--wait", "--url", host.url] + options)
+      #expect(outcome.code == 0)
+      #expect(outcome.output == expected + "\n")
+      #expect(host.requests.dropFirst().map(\.path) == Array(repeating: "/v1/tasks/\(id)?wait=30s", count: 3))
+    }
+  }
+
+  @Test("submit --wait of a task that fails prints no result and ends with 1")
+  func waitForFailure() throws {
+    let host = try CannedHost { $0.method == "POST" ? (202, #"{"id":"\#(id)"}"#) : (200, failed) }
+    let outcome = try RoostCommand.run(["submit", "t", "--wait", "--url", host.url])
+    #expect(outcome.code == 1)
+    #expect(outcome.output == "")
+    #expect(outcome.errors == "roost: task \(id) is FAILED: crash: SIGSEGV: it fell over\n")
+  }
+
+  @Test("submit --wait names the task when the host refuses on the way")
+  func waitIsCut() throws {
+    let host = try CannedHost {
+      $0.method == "POST" ? (202, #"{"id":"\#(id)"}"#) : problem(503, "redis_unavailable", "Redis is away")
+    }
+    let outcome = try RoostCommand.run(["submit", "t", "--wait", "--url", host.url])
+    #expect(outcome.code == 1)
+    #expect(outcome.errors == "roost: Redis is away (while waiting for task \(id))\n")
+  }
+
+  @Test("A null result is a result")
+  func nullResult() throws {
+    let host = try CannedHost {
+      $0.method == "POST" ? (202, #"{"id":"\#(id)"}"#) : (200, record("COMPLETED", #","result":null"#))
+    }
+    let outcome = try RoostCommand.run(["submit", "t", "--wait", "--url", host.url])
+    #expect(outcome.code == 0)
+    #expect(outcome.output == "null\n")
+  }
+
+  @Test("status of one task is the word alone, of several a line each, and an unknown one ends with 3")
+  func status() throws {
+    let host = try CannedHost { _ in (200, #"{"statuses":{"\#(id)":"COMPLETED","\#(other)":"PENDING","x":null}}"#) }
+    let one = try RoostCommand.run(["status", id, "--url", host.url])
+    #expect(one.code == 0 && one.output == "COMPLETED\n")
+    #expect(host.requests.map(\.body) == [#"{"ids":["\#(id)"]}"#])
+    let several = try RoostCommand.run(["status", other, id, "x", "y", "--url", host.url])
+    #expect(several.code == 3)
+    #expect(several.output == "\(other) PENDING\n\(id) COMPLETED\n")
+    #expect(several.errors == "roost: unknown tasks x, y\n")
+    let json = try RoostCommand.run(["status", id, "x", "--json", "--url", host.url])
+    #expect(json.code == 3)
+    #expect(json.output == #"{"statuses":{"\#(id)":"COMPLETED","x":null}}"# + "\n")
+  }
+
+  @Test("status asks for at most 1,000 tasks at once")
+  func manyStatuses() throws {
+    let host = try CannedHost { request in
+      let ids = request.body.components(separatedBy: "\"").filter { $0.hasPrefix("id-") }
+      return (200, #"{"statuses":{\#(ids.map { "\"\($0)\":\"PENDING\"" }.joined(separator: ","))}}"#)
+    }
+    let ids = (0..<2001).map { "id-\($0)" }
+    let outcome = try RoostCommand.run(["status", "--url", host.url] + ids)
+    #expect(outcome.code == 0)
+    #expect(outcome.output == ids.map { "\($0) PENDING\n" }.joined())
+    #expect(host.requests.count == 3)
+  }
+
+  @Test("result prints the sender's bytes")
+  func result() throws {
+    let host = try CannedHost { _ in (200, #"{"b": 1.50, "a": "é"}"#) }
+    let outcome = try RoostCommand.run(["result", id, "--url", host.url])
+    #expect(outcome.code == 0)
+    #expect(outcome.output == #"{"b": 1.50, "a": "é"}"# + "\n")
+    #expect(host.requests.map(\.path) == ["/v1/tasks/\(id)/result"])
+  }
+
+  @Test("result of a task that is not COMPLETED ends with 1 and says why")
+  func noResult() throws {
+    for (status, code, answer, message) in [
+      (409, "not_final", record("IN_PROGRESS"), "task \(id) is IN_PROGRESS"),
+      (410, "no_result", failed, "task \(id) is FAILED: crash: SIGSEGV: it fell over"),
+    ] {
+      let host = try CannedHost { request in
+        request.path.hasSuffix("/result") ? problem(status, code, "no") : (200, answer)
+      }
+      let outcome = try RoostCommand.run(["result", id, "--url", host.url])
+      #expect(outcome.code == 1)
+      #expect(outcome.output == "")
+      #expect(outcome.errors == "roost: \(message)\n")
+      let json = try RoostCommand.run(["result", id, "--json", "--url", host.url])
+      #expect(json.code == 1)
+      #expect(json.output == problem(status, code, "no").1 + "\n")
+    }
+  }
+
+  @Test(
+    "What the host does not know ends with 3", arguments: [["result", "x/y"], ["watch", "x/y"], ["submit", "t"]])
+  func unknown(_ words: [String]) throws {
+    let host = try CannedHost { _ in problem(404, "unknown_task", "there is no such task") }
+    let outcome = try RoostCommand.run(words + ["--url", host.url])
+    #expect(outcome.code == 3)
+    #expect(outcome.errors == "roost: there is no such task\n")
+    #expect(host.requests.allSatisfy { !$0.path.contains("x/y") })
+  }
+
+  @Test("A refusal ends with 1 and the host's words, a stranger on the port with 1 and its URL")
+  func refused() throws {
+    let host = try CannedHost { _ in problem(429, "queue_full", "the queue of t is full") }
+    let outcome = try RoostCommand.run(["submit", "t", "--url", host.url])
+    #expect(outcome.code == 1)
+    #expect(outcome.errors == "roost: the queue of t is full\n")
+    let stranger = try CannedHost { _ in (404, "<html>") }
+    let strange = try RoostCommand.run(["result", id, "--url", stranger.url])
+    #expect(strange.code == 1)
+    #expect(strange.errors == "roost: \(stranger.url) does not answer like a Roost host (HTTP status 404)\n")
+  }
+
+  @Test("watch in a pipe prints a line for each change and nothing twice")
+  func watchInPipe() throws {
+    let host = try CannedHost { [rounds = Counter()] _ in
+      switch rounds.next() {
+      case 1, 2: (200, record("PENDING"))
+      case 3, 4: (200, record("IN_PROGRESS", #","progress":{"fraction":0.4,"note":"draft\u001bing"}"#))
+      default: (200, record("COMPLETED", #","result":1,"progress":{"fraction":0.9,"note":"x"}"#))
+      }
+    }
+    let outcome = try RoostCommand.run(["watch", id, "--url", host.url])
+    #expect(outcome.code == 0)
+    #expect(outcome.output == "PENDING\nIN_PROGRESS 40% draft ing\nCOMPLETED\n")
+  }
+
+  @Test("watch --json prints an object for each change; a failure ends with 1")
+  func watchJSON() throws {
+    let host = try CannedHost { [rounds = Counter()] _ in
+      (200, rounds.next() == 1 ? record("IN_PROGRESS", #","progress":{"fraction":0.4}"#) : failed)
+    }
+    let outcome = try RoostCommand.run(["watch", id, "--json", "--url", host.url])
+    #expect(outcome.code == 1)
+    let lines = outcome.output.split(separator: "\n")
+    #expect(lines.first == #"{"id":"\#(id)","type":"t","status":"IN_PROGRESS","progress":{"fraction":0.4}}"#)
+    #expect(lines.count == 2)
+    #expect(outcome.errors == "roost: task \(id) is FAILED: crash: SIGSEGV: it fell over\n")
+  }
+
+  @Test("list prints aligned columns and says how to go on; its options become the query")
+  func list() throws {
+    let host = try CannedHost { _ in
+      (200, #"{"tasks":[\#(record("PENDING")),\#(failed)],"cursor":"next page"}"#)
+    }
+    let words = ["list", "--type", "a b", "--status=failed", "--limit", "2", "--cursor", "x&y", "--url", host.url]
+    let outcome = try RoostCommand.run(words)
+    #expect(outcome.code == 0)
+    #expect(
+      outcome.output == """
+        ID                                TYPE  STATUS   CREATED                   NOTE
+        \(id)  t     PENDING  2026-11-24T10:00:00.000Z
+        \(id)  t     FAILED   2026-11-24T10:00:00.000Z  crash: SIGSEGV: it fell over
+
+        """)
+    #expect(outcome.errors == "There are more: go on with --cursor next page\n")
+    #expect(host.requests.map(\.path) == ["/v1/tasks?type=a%20b&status=FAILED&limit=2&cursor=x%26y"])
+    let json = try RoostCommand.run(["list", "--json", "--url", host.url])
+    #expect(json.output == #"{"tasks":[\#(record("PENDING")),\#(failed)],"cursor":"next page"}"# + "\n")
+    #expect(json.errors == "")
+  }
+}

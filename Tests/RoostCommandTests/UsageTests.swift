@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("The command line's usage")
+struct UsageTests {
+  @Test("--version and --help print and end with 0", arguments: ["--version", "--help", "-h", "help"])
+  func overview(_ word: String) throws {
+    let outcome = try RoostCommand.run([word])
+    #expect(outcome.code == 0)
+    #expect(outcome.errors == "")
+    if word == "--version" {
+      #expect(outcome.output.wholeMatch(of: /roost \d+\.\d+\.\d+\n/) != nil)
+    } else {
+      for verb in UsageTests.verbs { #expect(outcome.output.contains("\n  \(verb)")) }
+      #expect(!outcome.output.contains("worker  "))
+    }
+  }
+
+  static let verbs = ["serve", "check", "submit", "status", "result", "watch", "list", "inspect"]
+
+  @Test("Each verb has a help that ends with 0, whatever else is said", arguments: verbs)
+  func helpOfVerb(_ verb: String) throws {
+    for words in [[verb, "--help"], [verb, "-h"], [verb, "too", "many", "words", "here", "--help"]] {
+      let outcome = try RoostCommand.run(words)
+      #expect(outcome.code == 0)
+      #expect(outcome.errors == "")
+      #expect(outcome.output.contains("Usage: roost \(verb)"))
+      #expect(outcome.output.contains("  --help"))
+      #expect(!outcome.output.contains("\u{1b}"))
+    }
+  }
+
+  @Test(
+    "What cannot be meant ends with 2, says why and points to the help",
+    arguments: [
+      ([], "roost: a verb is missing\nSee roost --help.\n"),
+      (["sbmit"], "roost: unknown verb \"sbmit\"; did you mean \"submit\"?\nSee roost --help.\n"),
+      (["zzz"], "roost: unknown verb \"zzz\"\nSee roost --help.\n"),
+      (["--verson"], "roost: unknown option \"--verson\"; did you mean \"--version\"?\nSee roost --help.\n"),
+      (
+        ["list", "--tpye", "a"], "roost: unknown option \"--tpye\"; did you mean \"--type\"?\nSee roost list --help.\n"
+      ),
+      (["list", "-x"], "roost: unknown option \"-x\"\nSee roost list --help.\n"),
+      (["list", "--type"], "roost: --type needs a value: --type TYPE\nSee roost list --help.\n"),
+      (["list", "--json=yes"], "roost: --json takes no value\nSee roost list --help.\n"),
+      (["list", "extra"], "roost: unexpected \"extra\"\nSee roost list --help.\n"),
+      (["list", "--", "--json"], "roost: unexpected \"--json\"\nSee roost list --help.\n"),
+      (
+        ["list", "--status", "complete"],
+        "roost: there is no status \"complete\"; did you mean \"COMPLETED\"?\nSee roost list --help.\n"
+      ),
+      (["list", "--limit=0"], "roost: --limit 0 is out of range; allowed are 1 to 500\nSee roost list --help.\n"),
+      (["status"], "roost: something is missing: roost status ID…\nSee roost status --help.\n"),
+      (["submit"], "roost: something is missing: roost submit TYPE [PARAMS]\nSee roost submit --help.\n"),
+      (
+        ["submit", "t", "{a"],
+        "roost: PARAMS is not JSON: a member name in quotes is missing at offset 1\nSee roost submit --help.\n"
+      ),
+      (
+        ["submit", "t", "@/nowhere"],
+        "roost: /nowhere: No such file or directory\nSee roost submit --help.\n"
+      ),
+      (
+        ["submit", "t", "-"],
+        "roost: standard input is not JSON: the text is empty at offset 0\nSee roost submit --help.\n"
+      ),
+      (
+        ["status", "x", "--url", "localhost:7411"],
+        "roost: \"localhost:7411\" is not a URL; write http://HOST:PORT or https://HOST\nSee roost status --help.\n"
+      ),
+    ] as [([String], String)])
+  func usageErrors(_ words: [String], _ errors: String) throws {
+    let outcome = try RoostCommand.run(words)
+    #expect(outcome.code == 2)
+    #expect(outcome.errors == errors)
+    #expect(outcome.output == "")
+  }
+
+  @Test(
+    "Without a host every verb that asks one ends with 4 and names it",
+    arguments: [["submit", "t", "1"], ["status", "a"], ["result", "a"], ["watch", "a"], ["list"]])
+  func unreachable(_ words: [String]) throws {
+    let port = ClosedPort()
+    for outcome in [
+      try RoostCommand.run(words + ["--url", port.url]),
+      try RoostCommand.run(words, environment: ["ROOST_URL": port.url]),
+    ] {
+      #expect(outcome.code == 4)
+      #expect(
+        outcome.errors == "roost: cannot reach \(port.url): Connection refused; is the host running? "
+          + "Start it with roost serve, or name another with --url\n")
+      #expect(outcome.output == "")
+    }
+  }
+
+  @Test("A host whose name is unknown is unreachable too")
+  func unknownName() throws {
+    let outcome = try RoostCommand.run(["list", "--url", "http://host.invalid"])
+    #expect(outcome.code == 4)
+    #expect(outcome.errors.hasPrefix("roost: cannot reach http://host.invalid: "))
+  }
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+import Redis
+import TaskModel
+import TaskStore
+import TestSupport
+
+private let past = Timestamp(millis: 1000)
+private let large = String(decoding: [UInt8].text(2000), as: UTF8.self)
+
+extension ScriptScene {
+  static let all: [ScriptScene] = [
+    submit, take, takeHandlers, completeOutcomes, completeReports, completeTwice, hello, heartbeat, reap, settle,
+    cancel, cancelScheduled, cancelDetached, retry, delete, retain, watch, register,
+  ]
+
+  static let submit = ScriptScene(script: .submit, name: "new tasks", prepare: { _ in }) { world in
+    async let first = world.fixture.submit()
+    async let second = world.fixture.submit(type: "telling")
+    async let third = world.fixture.submit(large)
+    world.ids = try await [first, second, third]
+  }
+
+  static let take = ScriptScene(script: .take, name: "tasks and a ghost") { world in
+    try await world.submit(3)
+    _ = try await world.fixture.store.cancel(world.ids[1])
+    _ = try world.worker()
+  } act: { world in
+    try world.workers[0].take()
+  }
+
+  static let takeHandlers = ScriptScene(script: .take, name: "handler calls") { world in
+    let worker = try await world.busyWorker(3, "telling")
+    try worker.write { _ in .completed(result: .one) }
+    try worker.write { _ in .givenBack }
+    try await world.insist { try await world.fixture.store.delete(world.ids[1]) }
+    world.deleted = [world.ids[1]]
+  } act: { world in
+    try world.workers[0].take("telling", handlers: true)
+  }
+
+  static let completeOutcomes = ScriptScene(script: .complete, name: "outcomes") { world in
+    let worker = try await world.busyWorker(7)
+    try await world.submit(3, "telling")
+    try worker.take("telling")
+    try worker.write { $0.task.id == world.ids[5] ? .running : nil }
+    _ = try await world.fixture.store.cancel(world.ids[4])
+  } act: { world in
+    try world.workers[0].write { held in
+      switch world.ids.firstIndex(of: held.task.id) {
+      case 0: .completed(result: .text(2000))
+      case 1: .failed(.broken)
+      case 2: .retry(.broken, at: past)
+      case 3: .detached(deadline: past)
+      case 4: .givenBack
+      case 5: .givenBack
+      case 6: .stopped
+      case 7: .completed(result: .one)
+      case 8: .failed(.broken)
+      default: .completed(result: .text(3000))
+      }
+    }
+  }
+
+  static let completeReports = ScriptScene(script: .complete, name: "marks, progress and handlers") { world in
+    let worker = try await world.busyWorker(4, "telling")
+    try worker.write { _ in .completed(result: .one) }
+    try await world.submit(3)
+    try worker.take()
+  } act: { world in
+    try world.workers[0].write { held in
+      switch world.ids.firstIndex(of: held.task.id) {
+      case 0: .handlerDelivered
+      case 1: .handlerFailed("no")
+      case 2: .handlerAgain("not yet", at: past)
+      case 3: .givenBack
+      case 4: .running
+      case 5: .progress(Progress(fraction: 0.5, note: "half"))
+      default: nil
+      }
+    }
+  }
+
+  static let completeTwice = ScriptScene(script: .complete, name: "several writes of one task") { world in
+    _ = try await world.busyWorker(3)
+  } act: { world in
+    let worker = world.workers[0]
+    try worker.write { _ in .running }
+    try worker.write {
+      $0.task.id == world.ids[0] ? .detached(deadline: past) : .progress(Progress(fraction: 1, note: ""))
+    }
+    try worker.write { _ in .retry(.broken, at: past) }
+  }
+
+  static let hello = ScriptScene(script: .hello, name: "batches that were lost") { world in
+    let worker = try await world.busyWorker(2)
+    try await world.submit(3)
+    _ = try await world.fixture.store.cancel(world.ids[0])
+    world.proxy.spoilNext(.take, .loseAnswer)
+    // The hello that follows the lost answer is not to find the batch: it is lost, too.
+    world.proxy.intercept { request in
+      request.script == .take ? .loseAnswer : request.script == .hello ? .loseRequest : .pass
+    }
+    _ = try? worker.take()
+    world.proxy.intercept(nil)
+  } act: { world in
+    try world.workers[0].connect()
+  }
+
+  static let heartbeat = ScriptScene(script: .heartbeat, name: "lost batches, due tasks, deadlines") { world in
+    let worker = try await world.busyWorker(2)
+    try worker.write { $0.task.id == world.ids[0] ? .retry(.broken, at: past) : .detached(deadline: past) }
+    try await world.submit(3, "telling")
+    try worker.take("telling")
+    try worker.write { held in
+      held.task.id == world.ids[2]
+        ? .detached(deadline: past) : held.task.id == world.ids[3] ? .completed(result: .one) : nil
+    }
+    try worker.write { $0.task.id == world.ids[3] ? .handlerAgain("not yet", at: past) : nil }
+    try await world.submit(2)
+    world.proxy.intercept { request in
+      request.script == .take ? .loseAnswer : request.script == .hello ? .loseRequest : .pass
+    }
+    _ = try? worker.take()
+    world.proxy.intercept(nil)
+  } act: { world in
+    let beat = {
+      try world.fixture.housekeeping().beat(
+        host: world.fixture.store.hostID, types: ["work", "telling"], workers: [world.workers[0].beat])
+    }
+    do { _ = try beat() } catch { _ = try beat() }
+  }
+
+  static let reap = ScriptScene(script: .reap, name: "a dead worker") { world in
+    let worker = try await world.busyWorker(4)
+    try worker.write { $0.task.id == world.ids[1] ? .running : nil }
+    _ = try await world.fixture.store.cancel(world.ids[2])
+    try await world.submit(2, "telling")
+    try worker.take("telling")
+    try worker.write { $0.task.id == world.ids[4] ? .completed(result: .one) : nil }
+    world.gone = [worker.id]
+    world.workers = []
+  } act: { world in
+    let reap = { try world.fixture.housekeeping().reap(world.gone[0]) }
+    do { _ = try reap() } catch { _ = try reap() }
+  }
+
+  static let settle = ScriptScene(script: .settle, name: "detached tasks") { world in
+    let worker = try await world.busyWorker(1, "telling")
+    try worker.write { _ in .detached(deadline: past) }
+    try await world.submit(1)
+    try worker.take()
+    try worker.write { _ in .detached(deadline: past) }
+  } act: { world in
+    try await world.insist { _ = try await world.fixture.store.settle(world.ids[0], .completed(result: .text(2000))) }
+  }
+
+  static let cancel = ScriptScene(script: .cancel, name: "a task that waits") { world in
+    try await world.submit(1)
+  } act: { world in
+    try await world.insist { _ = try await world.fixture.store.cancel(world.ids[0]) }
+  }
+
+  static let cancelScheduled = ScriptScene(script: .cancel, name: "a task that waits for its retry") { world in
+    try await world.busyWorker(1).write { _ in .retry(.broken, at: past) }
+  } act: { world in
+    try await world.insist { _ = try await world.fixture.store.cancel(world.ids[0]) }
+  }
+
+  static let cancelDetached = ScriptScene(script: .cancel, name: "a detached task") { world in
+    try await world.busyWorker(1).write { _ in .detached(deadline: past) }
+  } act: { world in
+    try await world.insist { _ = try await world.fixture.store.cancel(world.ids[0]) }
+  }
+
+  static let retry = ScriptScene(script: .retry, name: "a failed task with progress") { world in
+    let worker = try await world.busyWorker(1)
+    try worker.write { _ in .progress(Progress(fraction: 0.5, note: "half")) }
+    try worker.write { _ in .failed(.broken) }
+  } act: { world in
+    try await world.insist { try await world.fixture.store.retry(world.ids[0]) }
+  }
+
+  static let delete = ScriptScene(script: .delete, name: "a task with large bodies and a pending handler") { world in
+    try await world.submit(1, "telling", params: large)
+    let worker = try world.worker()
+    try worker.take("telling")
+    try worker.write { _ in .completed(result: .text(2000)) }
+    world.deleted = [world.ids[0]]
+  } act: { world in
+    try await world.insist { try await world.fixture.store.delete(world.ids[0]) }
+  }
+
+  static let retain = ScriptScene(script: .retain, name: "old, deleted and pending ones") { world in
+    try await world.submit(1, "telling")
+    try await world.submit(3, "telling", params: large)
+    let worker = try world.worker()
+    try worker.take("telling")
+    try worker.write { _ in .completed(result: .text(2000)) }
+    try worker.write { $0.task.id == world.ids[0] ? nil : .handlerDelivered }
+    try await world.fixture.store.delete(world.ids[1])
+    world.deleted = Set(world.ids.dropFirst())
+  } act: { world in
+    let retain = { try world.fixture.housekeeping().retain(type: "telling", list: "done", count: 0, before: past) }
+    do { _ = try retain() } catch { _ = try retain() }
+  }
+
+  static let watch = ScriptScene(script: .watch, name: "a task that waits") { world in
+    try await world.submit(1)
+  } act: { world in
+    await world.fixture.store.awaitFinal(world.ids[0], within: .milliseconds(1))
+  }
+
+  static let register = ScriptScene(script: .register, name: "a host that was forgotten") { world in
+    try await world.submit(1)
+    try world.fixture.housekeeping().reap(world.fixture.store.hostID)
+  } act: { world in
+    world.ids.append(try await world.fixture.submit())
+  }
+}

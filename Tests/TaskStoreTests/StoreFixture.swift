@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Redis
+import TaskModel
+import TaskStore
+import TestSupport
+
+/// A store on a Redis of its own, and workers that are nothing but a session.
+final class StoreFixture: Sendable {
+  let redis: RedisServer
+  let store: TaskStore
+  let types: [TypeDefinition]
+  /// How store and workers reach Redis.
+  let address: RedisAddress
+
+  static let type = TypeDefinition(
+    name: "work", executor: "plugin/run", callback: nil, exceptionHandler: nil, worker: "plugin", threads: 2,
+    retentionAge: .seconds(3600), retentionCount: 1000, maxParams: 1 << 20, maxResult: 4 << 20)
+  /// One whose outcomes call handlers.
+  static let telling = TypeDefinition(
+    name: "telling", executor: "plugin/run", callback: "plugin/tell", exceptionHandler: "plugin/cry", worker: "plugin",
+    threads: 2, retentionAge: .seconds(3600), retentionCount: 1000, maxParams: 1 << 20, maxResult: 4 << 20)
+
+  convenience init(_ arguments: [String] = [], types: [TypeDefinition] = [StoreFixture.type]) throws {
+    let redis = try RedisServer(arguments)
+    try self.init(on: redis, at: redis.address, types: types)
+  }
+
+  /// `address` is that of a proxy, or of the server itself; `prefix` keeps those apart who share a server.
+  init(
+    on redis: RedisServer, at address: RedisAddress, prefix: String = "roost",
+    types: [TypeDefinition] = [StoreFixture.type]
+  ) throws {
+    signal(SIGPIPE, SIG_IGN)
+    self.redis = redis
+    self.address = address
+    self.types = types
+    store = TaskStore(address: address, prefix: prefix, name: "test")
+    store.start(types: types)
+    try eventually("the store is connected") { store.isConnected }
+  }
+
+  deinit {
+    store.close()
+  }
+
+  func submit(_ params: String = "null", type: String = "work") async throws -> TaskID {
+    try await store.submit(Submission(type: type, params: Array(params.utf8)))
+  }
+
+  func session(_ worker: String = RandomID.make(), epoch: Int64 = 1) throws -> WorkerSession {
+    let session = try WorkerSession(to: address, keys: store.keys, worker: worker, epoch: epoch, clock: store.clock)
+    _ = try session.hello(lastBatch: 0, held: [], origins: [Self.origin])
+    return session
+  }
+
+  static let origin = TaskRecord.Origin(
+    worker: "test/plugin/1", plugin: "plugin", version: "1.0.0", build: "sha256:00")
+
+  func housekeeping() throws -> Housekeeping { try Housekeeping(to: address, keys: store.keys) }
+
+  /// A connection past any proxy.
+  func connection() throws -> RedisConnection { try RedisConnection(to: redis.address, timeout: .seconds(20)) }
+
+  func keyspace() throws -> Keyspace { try Keyspace(connection(), prefix: store.keys.prefix) }
+
+  /// One command, past any proxy.
+  @discardableResult
+  func command(_ words: String...) throws -> RedisReply {
+    var command = RedisCommand(words[0])
+    for word in words.dropFirst() { command.add(word) }
+    return try connection().call(command)
+  }
+}
+
+extension StoreFixture {
+  /// Redis' own time.
+  func now() throws -> Timestamp {
+    let parts = try command("TIME").arrayValue?.compactMap(\.integerValue) ?? []
+    return Timestamp(millis: parts[0] * 1000 + parts[1] / 1000)
+  }
+
+  /// Returns in a later millisecond than it was called in, by Redis' clock and by this one's.
+  func nextMillisecond() throws {
+    let (start, here) = (try now(), store.clock.now)
+    try eventually("a later millisecond") {
+      try now().millis > start.millis + 1 && store.clock.now.millis > here.millis + 1
+    }
+  }
+}
+
+extension WorkerSession {
+  func take(_ batch: Int64, count: Int = 10, type: String = "work", handlers: Bool = false) throws -> [TakenTask] {
+    try exchange(
+      writes: [], emptied: [], takes: [Take(type: type, handlers: handlers, batch: batch, count: count)]
+    ).taken[0].tasks
+  }
+
+  func write(_ writes: [TaskWrite], emptied: [Int64] = []) throws -> [WriteAnswer] {
+    try exchange(writes: writes, emptied: emptied, takes: []).answers
+  }
+}
+
+extension TakenTask {
+  func write(_ operation: TaskWrite.Operation, callsHandler: Bool = false) -> TaskWrite {
+    var write = TaskWrite(
+      id: id, fence: record.fence, operation: operation, attempts: record.attempts + 1, maxAttempts: 1,
+      hasParamsKey: record.hasParamsKey, origin: 1, startedAt: record.createdAt)
+    write.callsHandler = callsHandler
+    write.taken = record
+    return write
+  }
+}
+
+extension TaskError {
+  static let broken = TaskError(kind: .exception, message: "broken")
+}
+
+extension [UInt8] {
+  static let one = Array("1".utf8)
+  static func text(_ count: Int) -> [UInt8] { Array(("\"" + String(repeating: "r", count: count) + "\"").utf8) }
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+import Glibc
+import Redis
+import TaskModel
+import TaskStore
+import Threading
+
+/// Stands between clients and Redis, answers one request after the other, and lets a test spoil any of them.
+package final class RedisProxy: Sendable {
+  package struct Request: Sendable {
+    /// The script it calls, if it calls one.
+    package let script: Script?
+    package let name: String
+    package let bytes: [UInt8]
+    /// Where the digest stands in `bytes`.
+    fileprivate let digest: Range<Int>?
+  }
+
+  package enum Verdict: Sendable {
+    case pass
+    /// Another script takes its place: its digest.
+    case replace(String)
+    /// The connection breaks before Redis gets it.
+    case loseRequest
+    /// The connection breaks before the client gets the answer.
+    case loseAnswer
+    /// The connection breaks; Redis gets it when `deliverLate` is called.
+    case delay
+  }
+
+  private struct State {
+    var intercept: (@Sendable (Request) -> Verdict)?
+    var requests: [Request] = []
+    var errors: [String] = []
+    var late: [[UInt8]] = []
+  }
+
+  package let address: RedisAddress
+  private let upstream: String
+  private let listener: Int32
+  private let state = Monitor(State())
+  private let scripts: [String: Script]
+
+  package init(_ redis: RedisServer) throws {
+    upstream = redis.directory.path + "/redis.sock"
+    let path = redis.directory.path + "/p\(UInt16.random(in: .min ... .max)).sock"
+    address = RedisAddress(endpoint: .unix(path: path))
+    let connection = try RedisConnection(to: redis.address, timeout: .seconds(10))
+    var scripts: [String: Script] = [:]
+    for script in Script.allCases {
+      let digest = try connection.call(RedisCommand(words: "SCRIPT", "LOAD", script.text)).textValue ?? ""
+      scripts[digest] = script
+    }
+    self.scripts = scripts
+    listener = try listenOnSocket(path)
+    let descriptor = listener
+    NativeThread(name: "proxy") { [weak self] in
+      while true {
+        let client = accept(descriptor, nil, nil)
+        guard client >= 0, let self else { return }
+        NativeThread(name: "proxied") { self.serve(client) }.detach()
+      }
+    }.detach()
+  }
+
+  deinit {
+    shutdown(listener, Int32(SHUT_RDWR))
+    close(listener)
+  }
+
+  /// What is done with each request from now on; nil: all pass.
+  package func intercept(_ body: (@Sendable (Request) -> Verdict)?) { state.withLock { $0.intercept = body } }
+
+  /// Requests seen since the last call of this, and the errors that Redis answered.
+  package func takeLog() -> (requests: [Request], errors: [String]) {
+    state.withLock { state in
+      defer { (state.requests, state.errors) = ([], []) }
+      return (state.requests, state.errors)
+    }
+  }
+
+  /// Does something to the next call of a script, and lets all others pass.
+  package func spoilNext(_ script: Script, _ verdict: Verdict) {
+    let isDone = Monitor(false)
+    intercept { request in
+      guard request.script == script else { return .pass }
+      return isDone.withLock { done in
+        defer { done = true }
+        return done ? .pass : verdict
+      }
+    }
+  }
+
+  /// Lets Redis have what was delayed; returns its answers.
+  package func deliverLate() throws -> [String] {
+    let late = state.withLock { state in
+      defer { state.late = [] }
+      return state.late
+    }
+    let redis = try RawRedis(path: upstream)
+    return try late.map { try redis.exchange($0) }
+  }
+
+  private func serve(_ client: Int32) {
+    defer { close(client) }
+    guard let redis = try? RawRedis(path: upstream) else { return }
+    var buffer: [UInt8] = []
+    while true {
+      while let end = RawRedis.end(ofReply: buffer, at: 0) {
+        let request = parse(Array(buffer[..<end]))
+        buffer.removeFirst(end)
+        guard forward(request, to: redis, from: client) else { return }
+        if request.name == "SUBSCRIBE" { return pump(redis.descriptor, client) }
+      }
+      guard RawRedis.fill(&buffer, from: client) else { return }
+    }
+  }
+
+  private func forward(_ request: Request, to redis: RawRedis, from client: Int32) -> Bool {
+    let verdict =
+      state.withLock { state in
+        state.requests.append(request)
+        return state.intercept
+      }?(request) ?? .pass
+    var bytes = request.bytes
+    switch verdict {
+    case .pass, .loseAnswer: break
+    case .replace(let digest): if let range = request.digest { bytes.replaceSubrange(range, with: digest.utf8) }
+    case .loseRequest: return false
+    case .delay:
+      state.withLock { $0.late.append(bytes) }
+      return false
+    }
+    guard let answer = try? redis.exchangeBytes(bytes) else { return false }
+    if answer.first == UInt8(ascii: "-") {
+      state.withLock { $0.errors.append(String(decoding: answer, as: UTF8.self)) }
+    }
+    if case .loseAnswer = verdict { return false }
+    return RawRedis.send(answer, to: client)
+  }
+
+  private func parse(_ bytes: [UInt8]) -> Request {
+    let words = RawRedis.words(bytes)
+    let name = words.first.map { String(decoding: bytes[$0], as: UTF8.self) } ?? ""
+    guard name == "EVALSHA", words.count > 1 else {
+      return Request(script: nil, name: name, bytes: bytes, digest: nil)
+    }
+    let digest = String(decoding: bytes[words[1]], as: UTF8.self)
+    return Request(script: scripts[digest], name: name, bytes: bytes, digest: words[1])
+  }
+
+  private func pump(_ from: Int32, _ to: Int32) {
+    while true {
+      var descriptors = [
+        pollfd(fd: from, events: Int16(POLLIN), revents: 0), pollfd(fd: to, events: Int16(POLLIN), revents: 0),
+      ]
+      guard poll(&descriptors, 2, -1) > 0, descriptors[1].revents == 0 else { return }
+      var buffer: [UInt8] = []
+      guard RawRedis.fill(&buffer, from: from), RawRedis.send(buffer, to: to) else { return }
+    }
+  }
+}
+
+package struct ProxyError: Error, CustomStringConvertible {
+  package let description: String
+  package init(_ description: String) { self.description = description }
+}
+
+/// A connection on which bytes go as they are; it belongs to the thread that uses it.
+package final class RawRedis {
+  package let descriptor: Int32
+  private var buffer: [UInt8] = []
+
+  package init(path: String) throws {
+    signal(SIGPIPE, SIG_IGN)
+    descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+    let descriptor = descriptor
+    try withSocketAddress(path) { pointer, size in
+      guard connect(descriptor, pointer, size) == 0 else { throw ProxyError("cannot connect to \(path)") }
+    }
+  }
+
+  deinit { close(descriptor) }
+
+  package func exchange(_ request: [UInt8]) throws -> String {
+    String(decoding: try exchangeBytes(request), as: UTF8.self)
+  }
+
+  package func exchangeBytes(_ request: [UInt8]) throws -> [UInt8] {
+    guard Self.send(request, to: descriptor) else { throw ProxyError("Redis is gone") }
+    while true {
+      if let end = Self.end(ofReply: buffer, at: 0) {
+        defer { buffer.removeFirst(end) }
+        return Array(buffer[..<end])
+      }
+      guard Self.fill(&buffer, from: descriptor) else { throw ProxyError("Redis is gone") }
+    }
+  }
+
+  package static func send(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+    var at = 0
+    while at < bytes.count {
+      let count = bytes[at...].withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+      guard count > 0 else { return false }
+      at += count
+    }
+    return true
+  }
+
+  package static func fill(_ buffer: inout [UInt8], from descriptor: Int32) -> Bool {
+    var part = [UInt8](repeating: 0, count: 65_536)
+    let count = read(descriptor, &part, part.count)
+    guard count > 0 else { return false }
+    buffer.append(contentsOf: part[..<count])
+    return true
+  }
+
+  /// Where a request or an answer ends that begins at `start`; nil when it is not all there.
+  package static func end(ofReply bytes: [UInt8], at start: Int) -> Int? {
+    guard let (number, next) = line(bytes, start) else { return nil }
+    switch bytes[start] {
+    case UInt8(ascii: "$"):
+      if number < 0 { return next }
+      return next + number + 2 <= bytes.count ? next + number + 2 : nil
+    case UInt8(ascii: "*"):
+      var at = next
+      for _ in 0..<max(0, number) {
+        guard let end = end(ofReply: bytes, at: at) else { return nil }
+        at = end
+      }
+      return at
+    default: return next
+    }
+  }
+
+  /// The ranges of the words of a request.
+  package static func words(_ bytes: [UInt8]) -> [Range<Int>] {
+    guard let (count, first) = line(bytes, 0) else { return [] }
+    var at = first
+    var words: [Range<Int>] = []
+    for _ in 0..<count {
+      guard let (length, next) = line(bytes, at) else { return words }
+      words.append(next..<next + length)
+      at = next + length + 2
+    }
+    return words
+  }
+
+  private static func line(_ bytes: [UInt8], _ start: Int) -> (number: Int, next: Int)? {
+    guard start < bytes.count, let end = bytes[start...].firstIndex(of: UInt8(ascii: "\n")) else { return nil }
+    return (Int(String(decoding: bytes[(start + 1)..<(end - 1)], as: UTF8.self)) ?? 0, end + 1)
+  }
+}
+
+/// A socket that listens; its descriptor.
+package func listenOnSocket(_ path: String) throws -> Int32 {
+  signal(SIGPIPE, SIG_IGN)
+  let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+  try withSocketAddress(path) { pointer, size in
+    guard bind(listener, pointer, size) == 0, listen(listener, 64) == 0 else { throw ProxyError("cannot listen") }
+  }
+  return listener
+}
+
+private func withSocketAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) throws -> Void) throws {
+  var address = sockaddr_un()
+  address.sun_family = sa_family_t(AF_UNIX)
+  withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+  try withUnsafePointer(to: &address) { pointer in
+    try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      try body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+    }
+  }
+}
