@@ -3,6 +3,7 @@ internal import Config
 internal import CSystemShims
 internal import Glibc
 internal import Logging
+internal import Redis
 internal import TaskModel
 
 /// The private Redis of a host: on a Unix socket in a directory of its own, with an append-only file.
@@ -18,8 +19,8 @@ final class EmbeddedRedis: @unchecked Sendable {
 
   /// How long a start waits for another host to leave the directory, in milliseconds.
   static let lockPatience: Int64 = 10_000
-  /// How long a start waits for the socket, in milliseconds; whoever connects later need not find out by failing.
-  static let socketPatience: Int64 = 1000
+  /// How long a start waits for its first answer, in milliseconds; whoever connects later need not find out by failing.
+  static let answerPatience: Int64 = 1000
   /// The longest path that a Unix socket may have.
   static let pathLimit = 107
 
@@ -52,18 +53,22 @@ final class EmbeddedRedis: @unchecked Sendable {
       // Rewriting the append-only file takes a core: seldom, and without compressing what is small already.
       "--auto-aof-rewrite-min-size", "256mb", "--rdbcompression", "no",
     ]
-    let socket = config.directory + "/redis.sock"
-    unlink(socket)
     let process = try ChildProcess.start(
       program, words, environment: ChildProcess.ownEnvironment, directory: config.directory,
       descriptors: [-1, 2, 2, lock], deathSignal: SIGTERM)
     self.process = process
-    let end = roost_boottime_millis() + Self.socketPatience
-    while access(socket, F_OK) != 0, roost_boottime_millis() < end {
+    let end = roost_boottime_millis() + Self.answerPatience
+    while !answers, roost_boottime_millis() < end {
       var poll = pollfd(fd: process.pidfd, events: Int16(POLLIN), revents: 0)
       if Glibc.poll(&poll, 1, 2) > 0 { break }
     }
     Log.info("started \(program) in \(config.directory)")
+  }
+
+  private var answers: Bool {
+    // While it reads its file it refuses everything about keys.
+    let connection = try? RedisConnection(to: Self.address(config), timeout: .seconds(1))
+    return (try? connection?.call(RedisCommand(words: "EXISTS", "roost"))) != nil
   }
 
   /// The process has ended; says how.

@@ -37,7 +37,7 @@ struct RedisOutageTests {
 
   @Test("Tasks that run when Redis is killed end with their outcomes, and taking resumes by itself")
   func killedEmbedded() async throws {
-    let host = try await HostFixture()
+    let host = try await HostFixture(["redis": #"{"embedded": {"fsync": "always"}}"#])
     let naps = try await submit(host, "nap", "1200", count: 4)
     let waiting = try await submit(host, "nap", "50", count: 20)
     try await eventually("four run") { () async in host.journal.count >= 4 }
@@ -62,7 +62,7 @@ struct RedisOutageTests {
 
   @Test("While Redis is away, submissions and reads get 503 within 2 s, and tasks end when it is back")
   func killedElsewhere() async throws {
-    let redis = try RedisServer()
+    let redis = try RedisServer(["--appendfsync", "always"])
     let host = try await HostFixture(redis: redis)
     let nap = try await host.submit("nap", "700")
     let gate = try await host.submit("gate", #""wait""#)
@@ -135,7 +135,7 @@ struct RedisOutageTests {
 
   @Test("An ordinary start warns of nothing")
   func quietStart() async throws {
-    let host = try await HostFixture()
+    let host = try await HostFixture(observed: false)
     #expect(try await host.stop() == 0)
     try await host.start()
     #expect(try await host.stop() == 0)

@@ -27,7 +27,7 @@ final class Submitter: Sendable {
 
   /// Tells the number; some are large.
   static func params(_ number: Int) -> String {
-    #"{"n": \#(number)\#(number % 10 == 0 ? #", "filler": "\#(String(repeating: "x", count: 1500))""# : "")}"#
+    #"{"n": \#(number)\#(number % 4 == 0 ? #", "filler": "\#(String(repeating: "x", count: 1500))""# : "")}"#
   }
 
   /// What was stored, by its id.
