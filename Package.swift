@@ -46,6 +46,7 @@ let package = Package(
     .library(name: "Command", type: .dynamic, targets: ["Command"]),
     .library(name: "Digest", type: .dynamic, targets: ["Digest"]),
     .library(name: "Notify", type: .dynamic, targets: ["Notify"]),
+    .library(name: "Webhook", type: .dynamic, targets: ["Webhook"]),
   ],
   targets: [
     .executableTarget(
@@ -87,9 +88,12 @@ let package = Package(
     .systemLibrary(name: "CGnuTLS"),
     .systemLibrary(name: "CCommand", path: "Plugins/CCommand"),
 
-    plugin("Article", uses: ["RoostPlugin", "CCurl"]),
+    plugin("Article", uses: ["RoostPlugin", "PluginHTTP"]),
     plugin("Command", uses: ["RoostPlugin", "CCommand"]),
     plugin("Digest"),
+    plugin("Webhook", uses: ["RoostPlugin", "PluginHTTP", "CGnuTLS"]),
+    .target(
+      name: "PluginHTTP", dependencies: ["RoostPlugin", "CCurl"], path: "Plugins/PluginHTTP", swiftSettings: strict),
     .target(
       name: "Notify", dependencies: ["CRoost"], path: "Plugins/Notify", cSettings: strictC, linkerSettings: entryOnly),
 
@@ -102,7 +106,7 @@ let package = Package(
     tests(
       of: "PluginLoader", uses: ["PluginLoader", "CRoost", "TaskModel", "Logging", "Threading"], exclude: ["BadPlugins"]
     ),
-    tests(of: "Plugin", uses: ["RoostPlugin", "CRoost", "TaskModel", "Threading"]),
+    tests(of: "Plugin", uses: ["RoostPlugin", "PluginHTTP", "CRoost", "TaskModel", "Threading"]),
     tests(of: "HTTPServer", uses: ["HTTPServer", "TaskModel", "Threading"]),
     tests(of: "TaskStore", uses: ["TaskStore", "Redis", "TaskModel", "Threading"]),
     tests(of: "HTTPAPI", uses: ["HTTPAPI", "HTTPServer", "TaskHost", "TaskStore", "Redis", "TaskModel"]),

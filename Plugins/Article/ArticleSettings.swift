@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import PluginHTTP
 import RoostPlugin
 
 /// Where the model is and how long to wait for it.
@@ -12,9 +13,11 @@ struct ArticleSettings: Decodable, Sendable {
   let connectTimeout: Duration
   /// An answer that sends nothing for so long has failed; `60s` if absent.
   let stallTimeout: Duration
+  /// An answer that is not complete after so long has failed, however lively it is; `1h` if absent.
+  let timeout: Duration
 
   private enum CodingKeys: String, CodingKey {
-    case endpoint, model, apiKey, connectTimeout, stallTimeout
+    case endpoint, model, apiKey, connectTimeout, stallTimeout, timeout
   }
 
   init(from decoder: any Decoder) throws {
@@ -31,20 +34,8 @@ struct ArticleSettings: Decodable, Sendable {
     guard apiKey.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
       throw TaskRejection("settings.apiKey: contains a space, a line break or a letter that no header may hold")
     }
-    connectTimeout = try Self.duration(.connectTimeout, in: values) ?? .seconds(10)
-    stallTimeout = try Self.duration(.stallTimeout, in: values) ?? .seconds(60)
-  }
-
-  /// A duration as config writes them: `500ms`, `10s`, `5m`.
-  private static func duration(
-    _ key: CodingKeys, in values: KeyedDecodingContainer<CodingKeys>
-  ) throws -> Duration? {
-    guard let text = try values.decodeIfPresent(String.self, forKey: key) else { return nil }
-    let digits = text.prefix { $0.isASCII && $0.isNumber }
-    let units = ["ms": 1, "s": 1000, "m": 60_000]
-    guard let number = Int(digits), number > 0, number < 1_000_000,
-      let unit = units[String(text.dropFirst(digits.count))]
-    else { throw TaskRejection("settings.\(key.stringValue): \"\(text)\" is no duration; write it as \"60s\"") }
-    return .milliseconds(number * unit)
+    connectTimeout = try values.durationIfPresent(forKey: .connectTimeout) ?? .seconds(10)
+    stallTimeout = try values.durationIfPresent(forKey: .stallTimeout) ?? .seconds(60)
+    timeout = try values.durationIfPresent(forKey: .timeout) ?? .seconds(3600)
   }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import FoundationEssentials
+import PluginHTTP
 import RoostPlugin
 
 /// What an article is to be about.
@@ -30,7 +31,7 @@ struct GenerateArticle: TaskExecutor {
 
   init(_ settings: ArticleSettings) throws {
     self.settings = settings
-    try ChatStream.setUp()
+    try HTTPPost.setUp()
   }
 
   func execute(_ params: ArticleRequest, context: TaskContext) throws -> Article {
@@ -43,8 +44,8 @@ struct GenerateArticle: TaskExecutor {
     context.progress(0, "asking \(settings.model)")
 
     var draft = Draft(wantedWords: wanted, context: context)
-    let stream = try ChatStream(settings, body: RawJSON(encoding: body(of: params, words: wanted)).bytes)
-    try stream.run(context: context) { try draft.take($0) }
+    let body = try RawJSON(encoding: body(of: params, words: wanted)).bytes
+    try ChatStream(settings).run(body: body, context: context) { try draft.take($0) }
     return try draft.article(by: settings.model)
   }
 

@@ -23,9 +23,8 @@ static inline CURLcode roost_curl_set_write(CURL *curl, CURLoption option,
                                             size_t (*function)(char *, size_t, size_t, void *)) {
   return curl_easy_setopt(curl, option, function);
 }
-static inline CURLcode roost_curl_set_progress(CURL *curl,
-                                               int (*function)(void *, curl_off_t, curl_off_t, curl_off_t, curl_off_t)) {
-  return curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, function);
+static inline CURLcode roost_curl_set_open_socket(CURL *curl, curl_opensocket_callback function) {
+  return curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, function);
 }
 static inline CURLcode roost_curl_get_long(CURL *curl, CURLINFO info, long *value) {
   return curl_easy_getinfo(curl, info, value);

@@ -3,6 +3,7 @@ import CRoost
 import Foundation
 import Testing
 import TestSupport
+import Threading
 
 private struct Article: Decodable {
   struct Usage: Decodable, Equatable {
@@ -54,11 +55,15 @@ private let brokenAnswers: [(String, String)] = [
   ("\(okHead)", "without a finish_reason"),
   ("\(chunkedHead)5\r\ndata:\r\n", "broke"),
   ("\(chunkedHead)fff\r\n\(owls)\(finish)", "broke"),
+  ("\(chunkedHead)zz\r\n\(owls)\(finish)", "broke"),
+  ("HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n\(owls)\(finish)", "broke"),
   ("\(okHead)\(owls)data: {\"choices\":[{\n\n\(finish)", "no chat completion chunk: {\"choices\":[{"),
   ("\(okHead)\(owls)data: {\"error\":{\"message\":\"overloaded \(key)\"}}\n\n", "overloaded …"),
   ("\(okHead)\(finish)", "wrote nothing"),
   ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", "without a finish_reason"),
   ("", "cannot ask"),
+  ("HTTP/1.1 200 OK\r\nContent-Ty", "cannot ask"),
+  ("+OK hello\r\n", "is not HTTP"),
 ]
 
 @Suite("Article")
@@ -125,7 +130,12 @@ struct ArticleTests {
     "A refusal says status and reason, and whether to try again",
     arguments: [
       ("429 Too Many Requests\r\nRetry-After: 7", #"{"error":{"message":"slow down"}}"#, "429: slow down", true, 7000),
+      ("429 Busy\r\nRetry-After: 2592000", "", "429", true, 86_400_000),
+      ("429 Busy\r\nRetry-After: soon", "", "429", true, 0),
+      ("503 Busy\r\nretry-after: Fri, 01 Jan 2100 00:00:00 GMT", "", "503", true, 86_400_000),
+      ("503 Busy\r\nRetry-After: Fri, 01 Jan 2021 00:00:00 GMT", "", "503", true, 1),
       ("500 Oops", "no JSON\n  at all", "500: no JSON at all", true, 0), ("503 Busy", "", "503", true, 0),
+      ("408 Request Timeout", "", "408", true, 0), ("422 Unprocessable", "", "422", false, 0),
       ("401 Unauthorized", #"{"error":{"message":"wrong key \#(key)"}}"#, "401: wrong key …", false, 0),
       ("404 Not Found", #"{"error":"no such model"}"#, "404: no such model", false, 0),
       ("302 Found\r\nLocation: http://127.0.0.1:1/", "", "302", false, 0),
@@ -137,28 +147,97 @@ struct ArticleTests {
     #expect(outcome.failure.retryable == retryable && outcome.failure.retryAfterMillis == retryAfter)
   }
 
-  @Test("A server that falls silent is given up")
-  func stall() throws {
+  @Test(
+    "A server that falls silent is given up, wherever it does",
+    arguments: ["", okHead, "\(okHead)\(owls)", "HTTP/1.1 500 Oops\r\n\r\n"])
+  func stall(answer: String) throws {
     let (outcome, _) = try generate(settings: #","stallTimeout":"200ms""#) {
-      $0.send(okHead + delta("Owls hunt"))
+      $0.send(answer)
       $0.waitForHangUp()
     }
-    #expect(outcome.status == ROOST_FAILED && outcome.failure.message.contains("sent nothing for"))
+    #expect(outcome.status == ROOST_FAILED, "\(outcome.failure.message)")
+    #expect(outcome.failure.message.contains(answer.contains("500") ? "answered 500" : "sent nothing for"))
     #expect(outcome.failure.retryable)
   }
 
-  @Test("A request to stop ends the stream")
-  func stop() throws {
-    let server = try ChatServer {
-      $0.send(okHead + delta("Owls hunt"))
+  @Test("A server that sends a little again and again ends with the timeout")
+  func drip() throws {
+    let (outcome, _) = try generate(settings: #","timeout":"500ms""#) {
+      $0.send(okHead + owls)
+      while $0.send(": still here\n\n") {}
+    }
+    #expect(outcome.status == ROOST_FAILED && outcome.failure.retryable)
+    #expect(outcome.failure.message.contains("no whole answer within 0.5 seconds"), "\(outcome.failure.message)")
+  }
+
+  @Test("A port that takes no connections fails within the connect timeout")
+  func deafPort() throws {
+    let port = try DeafPort()
+    let plugin = try LoadedPlugin("Article", settings: plainSettings(port.number, #","connectTimeout":"200ms""#))
+    let outcome = try plugin.run("generate", #"{"topic":"owls"}"#)
+    #expect(outcome.status == ROOST_FAILED && outcome.failure.retryable)
+    #expect(outcome.failure.message.hasSuffix("no connection within 0.2 seconds"), "\(outcome.failure.message)")
+  }
+
+  @Test("A connection that is reset in the stream is worth another try")
+  func reset() throws {
+    let (outcome, _) = try generate {
+      $0.send(okHead + owls)
+      $0.reset()
+    }
+    #expect(outcome.status == ROOST_FAILED && outcome.failure.retryable)
+    #expect(outcome.failure.message.contains("broke"), "\(outcome.failure.message)")
+  }
+
+  @Test("A port that does not speak TLS is worth another try")
+  func noTLS() throws {
+    let server = try ChatServer { $0.send("HTTP/1.1 400 Bad Request\r\n\r\n") }
+    defer { server.stop() }
+    let settings = #"{"endpoint":"https://127.0.0.1:\#(server.port)","model":"qwen","connectTimeout":"2s"}"#
+    let outcome = try LoadedPlugin("Article", settings: settings).run("generate", #"{"topic":"owls"}"#)
+    #expect(outcome.status == ROOST_FAILED && outcome.failure.retryable)
+    #expect(outcome.failure.message.contains("cannot ask https://127.0.0.1"), "\(outcome.failure.message)")
+  }
+
+  @Test("After [DONE] nothing is waited for")
+  func done() throws {
+    let (outcome, _) = try generate(settings: #","stallTimeout":"60s""#) {
+      $0.send(chunkedHead.replacing("chunked", with: "identity") + owls + finish + "data: [DONE]\n\n")
       $0.waitForHangUp()
     }
-    defer { server.stop() }
-    let plugin = try LoadedPlugin("Article", settings: plainSettings(server.port))
-    let task = try plugin.start("generate", #"{"topic":"owls"}"#)
-    try eventually("it drafts") { task.progress.contains { $0.note.hasPrefix("drafting") } }
-    plugin.stop(task, executor: "generate")
-    #expect(try task.outcome().status == ROOST_CANCELLED)
+    #expect(try article(outcome).text == "Owls")
+  }
+
+  @Test("Of an endless error no more is read than its message needs")
+  func endlessError() throws {
+    let sent = Lock(0)
+    let (outcome, _) = try generate {
+      let block = String(repeating: "x", count: 1 << 20)
+      $0.send("HTTP/1.1 500 Oops\r\nContent-Length: 1073741824\r\n\r\n")
+      for _ in 0..<1024 where $0.send(block) { sent.withLock { $0 += 1 } }
+    }
+    #expect(outcome.status == ROOST_FAILED && outcome.failure.message.contains("answered 500: xxx"))
+    // What the sockets hold comes to a few of the 1024.
+    #expect(sent.withLock { $0 } < 100)
+  }
+
+  @Test(
+    "A request to stop ends the stream, whatever the reason and wherever it is", arguments: 1...3 as ClosedRange<Int32>)
+  func stop(reason: Int32) throws {
+    for answer in ["", okHead + delta("Owls hunt")] {
+      let server = try ChatServer {
+        $0.send(answer)
+        $0.waitForHangUp()
+      }
+      defer { server.stop() }
+      let plugin = try LoadedPlugin("Article", settings: plainSettings(server.port))
+      let task = try plugin.start("generate", #"{"topic":"owls"}"#)
+      try eventually("it is under way") {
+        !server.requests.isEmpty && (answer.isEmpty || task.progress.contains { $0.note.hasPrefix("drafting") })
+      }
+      plugin.stop(task, executor: "generate", reason: reason)
+      #expect(try task.outcome().status == ROOST_CANCELLED)
+    }
   }
 
   @Test("Nobody there is worth another try")

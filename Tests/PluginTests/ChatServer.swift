@@ -13,18 +13,28 @@ final class ChatServer: Sendable {
   struct Connection {
     let descriptor: Int32
 
-    func send(_ bytes: [UInt8]) {
+    /// False once the client has gone.
+    @discardableResult
+    func send(_ bytes: [UInt8]) -> Bool {
       var sent = 0
       while sent < bytes.count {
         let count = bytes.withUnsafeBytes {
           Glibc.send(descriptor, $0.baseAddress.map { $0 + sent }, $0.count - sent, Int32(MSG_NOSIGNAL))
         }
-        guard count > 0 else { return }
+        guard count > 0 else { return false }
         sent += count
       }
+      return true
     }
 
-    func send(_ text: String) { send(Array(text.utf8)) }
+    @discardableResult
+    func send(_ text: String) -> Bool { send(Array(text.utf8)) }
+
+    /// Makes the end of the connection a reset.
+    func reset() {
+      var linger = linger(l_onoff: 1, l_linger: 0)
+      setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
+    }
 
     /// Blocks until the client has gone.
     func waitForHangUp() {
@@ -38,18 +48,8 @@ final class ChatServer: Sendable {
   private let seen = Lock<[Request]>([])
 
   init(_ script: @escaping @Sendable (Connection) -> Void) throws {
-    let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-    let bound = withUnsafeMutablePointer(to: &address) {
-      $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        bind(listener, $0, length) == 0 && listen(listener, 16) == 0 && getsockname(listener, $0, &length) == 0
-      }
-    }
-    guard bound else { throw POSIXError(.EADDRINUSE) }
-    (self.listener, port) = (listener, UInt16(bigEndian: address.sin_port))
+    let (listener, port) = try listenOnLoopback(backlog: 16)
+    (self.listener, self.port) = (listener, port)
     Thread { [self] in
       while true {
         let descriptor = accept(listener, nil, nil)
@@ -87,4 +87,48 @@ final class ChatServer: Sendable {
       if body.utf8.count >= length ?? 0 { return Request(head: head, body: body) }
     }
   }
+}
+
+/// A loopback port whose queue of connections is full, so that connecting to it hangs.
+final class DeafPort {
+  let number: UInt16
+  private var sockets: [Int32]
+
+  init() throws {
+    let (listener, port) = try listenOnLoopback(backlog: 0)
+    (sockets, number) = ([listener], port)
+    for _ in 0..<4 {
+      let client = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
+      sockets.append(client)
+      var address = loopback(port)
+      withUnsafePointer(to: &address) {
+        $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+          _ = connect(client, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+        }
+      }
+    }
+  }
+
+  deinit { for socket in sockets { close(socket) } }
+}
+
+private func loopback(_ port: UInt16) -> sockaddr_in {
+  var address = sockaddr_in()
+  address.sin_family = sa_family_t(AF_INET)
+  address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+  address.sin_port = port.bigEndian
+  return address
+}
+
+private func listenOnLoopback(backlog: Int32) throws -> (descriptor: Int32, port: UInt16) {
+  let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+  var address = loopback(0)
+  var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+  let bound = withUnsafeMutablePointer(to: &address) {
+    $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+      bind(listener, $0, length) == 0 && listen(listener, backlog) == 0 && getsockname(listener, $0, &length) == 0
+    }
+  }
+  guard bound else { throw POSIXError(.EADDRINUSE) }
+  return (listener, UInt16(bigEndian: address.sin_port))
 }
