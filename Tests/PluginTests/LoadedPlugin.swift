@@ -87,9 +87,12 @@ final class LoadedPlugin: @unchecked Sendable {
     if let cancel = exports.executors[name]?.cancel { cancel(instance, task.token) }
   }
 
-  /// Calls a handler with an outcome.
+  /// Calls a handler with an outcome, on this thread.
   func handle(_ handler: roost_handler, _ outcome: roost_outcome) throws -> TestTask.Outcome {
-    let task = TestTask(host: host, data: handler.data, params: Array("null".utf8))
+    try handle(handler, outcome, as: TestTask(host: host, data: handler.data, params: Array("null".utf8)))
+  }
+
+  func handle(_ handler: roost_handler, _ outcome: roost_outcome, as task: TestTask) throws -> TestTask.Outcome {
     var outcome = outcome
     outcome.size = UInt32(MemoryLayout<roost_outcome>.size)
     task.returned(handler.handle(instance, task.token, &outcome))

@@ -45,13 +45,16 @@ final class TestTask: Sendable {
   private let state = Lock(State())
   let maxResult: Int
 
-  init(host: HostTable, data: UnsafeMutableRawPointer?, params: [UInt8], maxResult: Int = 4 << 20) {
+  init(
+    host: HostTable, data: UnsafeMutableRawPointer?, params: [UInt8], maxResult: Int = 4 << 20,
+    record: String = #"{"id":"\#(id)"}"#
+  ) {
     self.host = host
     self.data = UInt(bitPattern: data)
     self.maxResult = maxResult
     texts = (
       LentBytes(Self.id), LentBytes("test.type"), LentBytes(params),
-      LentBytes("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), LentBytes(#"{"id":"\#(Self.id)"}"#)
+      LentBytes("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), LentBytes(record)
     )
     number = Self.tokens.wrappingAdd(16, ordering: .relaxed).newValue
     Self.all.withLock { $0[number] = self }
