@@ -53,7 +53,10 @@ final class ChatServer: Sendable {
     Thread { [self] in
       while true {
         let descriptor = accept(listener, nil, nil)
-        guard descriptor >= 0 else { return }
+        guard descriptor >= 0 else {
+          close(listener)
+          return
+        }
         if let request = Self.request(on: descriptor) {
           seen.withLock { $0.append(request) }
           script(Connection(descriptor: descriptor))
@@ -63,11 +66,8 @@ final class ChatServer: Sendable {
     }.start()
   }
 
-  /// Ends the thread, which keeps the server until then.
-  func stop() {
-    shutdown(listener, Int32(SHUT_RDWR))
-    close(listener)
-  }
+  /// Ends the thread, which keeps the server until then and closes the listener, so that it never accepts on another's.
+  func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
 
   var requests: [Request] { seen.withLock { $0 } }
 
