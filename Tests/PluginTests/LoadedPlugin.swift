@@ -63,13 +63,18 @@ final class LoadedPlugin: @unchecked Sendable {
 
   deinit { descriptor.destroy?(instance) }
 
-  /// Starts an executor on a thread of its own.
-  func start(_ name: String, _ params: [UInt8], maxResult: Int = 4 << 20, stop: Int32 = 0) throws -> TestTask {
+  /// Starts an executor on a thread of its own; `afterRun` comes before the host hears of the return.
+  func start(
+    _ name: String, _ params: [UInt8], maxResult: Int = 4 << 20, stop: Int32 = 0,
+    afterRun: @escaping @Sendable (TestTask) -> Void = { _ in }
+  ) throws -> TestTask {
     guard let executor = exports.executors[name] else { throw NotLoaded(message: "no executor \(name)") }
     let task = TestTask(host: host, data: executor.data, params: params, maxResult: maxResult)
     task.requestStop(stop)
     let thread = Thread { [self] in
-      task.returned(exports.executors[name]?.run(instance, task.token) ?? ROOST_FAILED)
+      let status = exports.executors[name]?.run(instance, task.token) ?? ROOST_FAILED
+      afterRun(task)
+      task.returned(status)
     }
     thread.stackSize = 1 << 20
     thread.start()

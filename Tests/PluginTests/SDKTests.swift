@@ -65,20 +65,6 @@ private struct NotANumber: TaskExecutor {
   func execute(_ params: RawJSON, context: TaskContext) throws -> [Double] { [.nan] }
 }
 
-private struct AsyncGreet: AsyncTaskExecutor {
-  func execute(_ params: Greeting, context: TaskContext) async throws -> String {
-    switch params.mood {
-    case "waiting":
-      context.progress(0.1, "waiting")
-      try await Task.sleep(for: .seconds(3600))
-    case "failing": throw TaskFailure("no voice")
-    case "detached": throw Detached()
-    default: await Task.yield()
-    }
-    return "hello " + params.people.map(\.name).joined()
-  }
-}
-
 private final class Witness: TaskCallback, TaskExceptionHandler {
   static let seen = Lock<[String]>([])
   func completed(_ outcome: TaskOutcome, context: TaskContext) throws {
@@ -270,60 +256,6 @@ struct SDKTests {
     #expect(throws: LoadedPlugin.NotLoaded.self) { try load(host: host) { Executor("echo") { _ in Echo() } } }
     #expect(
       host.lines.map(\.message) == [#"plugin "sample": this host offers 120 bytes of functions, ABI 1.0 has 136"#])
-  }
-}
-
-private func asyncGreeter() throws -> LoadedPlugin { try load { Executor("greet") { _ in AsyncGreet() } } }
-
-@Suite("Async executors")
-struct AsyncExecutorTests {
-
-  @Test("The run is pending and finishes with its result")
-  func finishes() async throws {
-    try await offPool {
-      let plugin = try asyncGreeter()
-      let tasks = try (0..<50).map { try plugin.start("greet", #"{"people":[{"name":"\#($0)"}]}"#) }
-      for (number, task) in tasks.enumerated() {
-        let outcome = try task.outcome()
-        #expect(task.isPending && outcome.status == ROOST_OK && outcome.result == "\"hello \(number)\"")
-      }
-      #expect(plugin.host.misuse == [])
-    }
-  }
-
-  @Test("A request to stop cancels the Swift task")
-  func cancels() async throws {
-    try await offPool {
-      let plugin = try asyncGreeter()
-      let task = try plugin.start("greet", #"{"people":[],"mood":"waiting"}"#)
-      try eventually("it waits") { !task.progress.isEmpty && task.isPending }
-      plugin.stop(task, executor: "greet")
-      #expect(try task.outcome().status == ROOST_CANCELLED)
-      #expect(plugin.host.misuse == [])
-    }
-  }
-
-  @Test("A request that came before run() is heard")
-  func cancelledBefore() async throws {
-    try await offPool {
-      let plugin = try asyncGreeter()
-      let task = try plugin.start("greet", Array(#"{"people":[],"mood":"waiting"}"#.utf8), stop: 2)
-      #expect(try task.outcome().status == ROOST_CANCELLED)
-      #expect(plugin.host.misuse == [])
-    }
-  }
-
-  @Test("Errors, rejections and detaching arrive")
-  func endings() async throws {
-    try await offPool {
-      let plugin = try asyncGreeter()
-      let failed = try plugin.run("greet", #"{"people":[],"mood":"failing"}"#)
-      #expect(failed.status == ROOST_FAILED && failed.failure.message == "no voice")
-      #expect(try plugin.run("greet", #"{"people":[],"mood":"detached"}"#).status == ROOST_DETACHED)
-      let rejected = try plugin.run("greet", #"{"people":1}"#)
-      #expect(rejected.status == ROOST_REJECTED && rejected.failure.message.hasPrefix("params.people: "))
-      #expect(plugin.host.misuse == [])
-    }
   }
 }
 

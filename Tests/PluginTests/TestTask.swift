@@ -141,6 +141,7 @@ final class TestTask: Sendable {
   func requestStop(_ reason: Int32) { state.withLock { $0.stop = reason } }
 
   var isPending: Bool { state.withLock { $0.returned == ROOST_PENDING } }
+  var wasFinished: Bool { state.withLock { $0.finished != nil } }
   var isOver: Bool { state.withLock { $0.returned != nil && !$0.isAlive } }
   var progress: [Progress] { state.withLock { $0.progress } }
   var lines: [HostTable.Line] { state.withLock { $0.lines } }
