@@ -28,9 +28,9 @@ private func delta(_ text: String) -> String {
 
 private func generate(
   _ params: String = #"{"topic":"owls","words":10}"#, settings: String = "",
-  _ script: @escaping @Sendable (ChatServer.Connection) -> Void
-) throws -> (outcome: TestTask.Outcome, requests: [ChatServer.Request]) {
-  let server = try ChatServer(script)
+  _ script: @escaping @Sendable (LoopbackServer.Connection) -> Void
+) throws -> (outcome: TestTask.Outcome, requests: [LoopbackServer.Request]) {
+  let server = try LoopbackServer(script)
   defer { server.stop() }
   let plugin = try LoadedPlugin("Article", settings: plainSettings(server.port, settings))
   let outcome = try plugin.run("generate", params)
@@ -191,7 +191,7 @@ struct ArticleTests {
 
   @Test("A port that does not speak TLS is worth another try")
   func noTLS() throws {
-    let server = try ChatServer { $0.send("HTTP/1.1 400 Bad Request\r\n\r\n") }
+    let server = try LoopbackServer { $0.send("HTTP/1.1 400 Bad Request\r\n\r\n") }
     defer { server.stop() }
     let settings = #"{"endpoint":"https://127.0.0.1:\#(server.port)","model":"qwen","connectTimeout":"2s"}"#
     let outcome = try LoadedPlugin("Article", settings: settings).run("generate", #"{"topic":"owls"}"#)
@@ -225,7 +225,7 @@ struct ArticleTests {
     "A request to stop ends the stream, whatever the reason and wherever it is", arguments: 1...3 as ClosedRange<Int32>)
   func stop(reason: Int32) throws {
     for answer in ["", okHead + delta("Owls hunt")] {
-      let server = try ChatServer {
+      let server = try LoopbackServer {
         $0.send(answer)
         $0.waitForHangUp()
       }

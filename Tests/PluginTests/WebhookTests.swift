@@ -23,7 +23,7 @@ private struct Webhook {
     plugin = try LoadedPlugin("Webhook", settings: #"{"url":"\#(url)"\#(more)}"#)
   }
 
-  init(_ server: ChatServer, _ more: String = #","secret":"\#(secret)""#) throws {
+  init(_ server: LoopbackServer, _ more: String = #","secret":"\#(secret)""#) throws {
     try self.init("http://127.0.0.1:\(server.port)/hooks/\(secretWord)?token=\(secretWord)", more)
   }
 
@@ -41,20 +41,13 @@ private struct Webhook {
 
 /// Posts once to a server that answers as the script says.
 private func post(
-  _ settings: String = "", _ script: @escaping @Sendable (ChatServer.Connection) -> Void
-) throws -> (outcome: TestTask.Outcome, requests: [ChatServer.Request]) {
-  let server = try ChatServer(script)
+  _ settings: String = "", _ script: @escaping @Sendable (LoopbackServer.Connection) -> Void
+) throws -> (outcome: TestTask.Outcome, requests: [LoopbackServer.Request]) {
+  let server = try LoopbackServer(script)
   defer { server.stop() }
   let outcome = try Webhook(server, settings).post()
   #expect(!outcome.failure.message.contains(secretWord), "\(outcome.failure.message)")
   return (outcome, server.requests)
-}
-
-extension ChatServer.Request {
-  func header(_ name: String) -> String? {
-    head.split(separator: "\r\n").first { $0.lowercased().hasPrefix(name + ": ") }
-      .map { String($0.dropFirst(name.count + 2)) }
-  }
 }
 
 /// HMAC-SHA-256 from its definition, over the digests of another program than the plugin uses.
@@ -74,7 +67,7 @@ private func signature(_ key: [UInt8], _ text: String) throws -> String {
   return "v1," + Data(try sha256(block.map { $0 ^ 0x5C } + inner)).base64EncodedString()
 }
 
-private func expectSigned(_ request: ChatServer.Request, with key: [UInt8] = key) throws {
+private func expectSigned(_ request: LoopbackServer.Request, with key: [UInt8] = key) throws {
   let id = try #require(request.header("webhook-id"))
   let timestamp = try #require(request.header("webhook-timestamp"))
   #expect(request.header("webhook-signature") == (try signature(key, "\(id).\(timestamp).\(request.body)")))
@@ -91,7 +84,7 @@ struct WebhookTests {
 
   @Test("The record is posted byte for byte, named, dated and signed", arguments: [true, false])
   func posts(completed: Bool) throws {
-    let server = try ChatServer { $0.send(ok) }
+    let server = try LoopbackServer { $0.send(ok) }
     defer { server.stop() }
     let before = Int(Date().timeIntervalSince1970)
     let outcome = try Webhook(server).post(completed: completed)
@@ -113,7 +106,7 @@ struct WebhookTests {
 
   @Test("A repeat has the same id and a signature of its own")
   func repeats() throws {
-    let server = try ChatServer { $0.send("HTTP/1.1 503 Busy\r\n\r\n") }
+    let server = try LoopbackServer { $0.send("HTTP/1.1 503 Busy\r\n\r\n") }
     defer { server.stop() }
     let webhook = try Webhook(server)
     for _ in 0..<2 { #expect(try webhook.post().status == ROOST_FAILED) }
@@ -132,7 +125,7 @@ struct WebhookTests {
 
   @Test("A password in the URL is sent and told to nobody else")
   func password() throws {
-    let server = try ChatServer { $0.send("HTTP/1.1 401 No\r\n\r\n") }
+    let server = try LoopbackServer { $0.send("HTTP/1.1 401 No\r\n\r\n") }
     defer { server.stop() }
     let outcome = try Webhook("http://me:hush@127.0.0.1:\(server.port)/").post()
     let sent = Data("me:hush".utf8).base64EncodedString()
@@ -175,7 +168,7 @@ struct WebhookTests {
 
   @Test("A redirect is not followed, and the message says so", arguments: [301, 302, 303, 307, 308])
   func redirect(status: Int) throws {
-    let other = try ChatServer { $0.send(ok) }
+    let other = try LoopbackServer { $0.send(ok) }
     defer { other.stop() }
     let outcome = try post {
       $0.send("HTTP/1.1 \(status) Over There\r\nLocation: http://127.0.0.1:\(other.port)/\r\n\r\n")
@@ -263,7 +256,7 @@ struct WebhookTests {
       "[64:ff9b::7f00:1]", "169.254.169.254", "10.1.2.3", "[fd00::1]",
     ])
   func privateAddress(host: String) throws {
-    let server = try ChatServer { $0.send(ok) }
+    let server = try LoopbackServer { $0.send(ok) }
     defer { server.stop() }
     let outcome = try Webhook("http://\(host):\(server.port)/hush", #","allowPrivate":false"#).post()
     #expect(outcome.status == ROOST_REJECTED)
@@ -276,7 +269,7 @@ struct WebhookTests {
   @Test(
     "With allowPrivate, and by default, a name of this machine is posted to", arguments: ["", #","allowPrivate":true"#])
   func privateAddressAllowed(settings: String) throws {
-    let server = try ChatServer { $0.send(ok) }
+    let server = try LoopbackServer { $0.send(ok) }
     defer { server.stop() }
     #expect(try Webhook("http://localhost:\(server.port)/", settings).post().status == ROOST_OK)
   }
@@ -285,7 +278,7 @@ struct WebhookTests {
   func stop() throws {
     let call = Lock<TestTask?>(nil)
     // The request has come, so the post is under way.
-    let server = try ChatServer {
+    let server = try LoopbackServer {
       call.withLock { $0 }?.requestStop(3)
       $0.waitForHangUp()
     }
@@ -296,8 +289,8 @@ struct WebhookTests {
 
   @Test("Many posts at once each get their own answer")
   func concurrent() throws {
-    let server = try ChatServer { $0.send(ok) }
-    let busy = try ChatServer { $0.send("HTTP/1.1 503 Busy\r\n\r\n") }
+    let server = try LoopbackServer { $0.send(ok) }
+    let busy = try LoopbackServer { $0.send("HTTP/1.1 503 Busy\r\n\r\n") }
     defer {
       server.stop()
       busy.stop()

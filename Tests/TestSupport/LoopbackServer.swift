@@ -3,19 +3,25 @@ import Foundation
 import Threading
 
 /// A server on a raw loopback socket that answers each connection as the test says, byte for byte.
-final class ChatServer: Sendable {
-  struct Request: Sendable {
-    let head: String
-    let body: String
+public final class LoopbackServer: Sendable {
+  public struct Request: Sendable {
+    public let head: String
+    public let body: String
+
+    /// The value of a header, by its name in lower case.
+    public func header(_ name: String) -> String? {
+      head.split(separator: "\r\n").first { $0.lowercased().hasPrefix(name + ": ") }
+        .map { String($0.dropFirst(name.count + 2)) }
+    }
   }
 
   /// One connection, for the script that answers it.
-  struct Connection {
+  public struct Connection {
     let descriptor: Int32
 
     /// False once the client has gone.
     @discardableResult
-    func send(_ bytes: [UInt8]) -> Bool {
+    public func send(_ bytes: [UInt8]) -> Bool {
       var sent = 0
       while sent < bytes.count {
         let count = bytes.withUnsafeBytes {
@@ -28,26 +34,26 @@ final class ChatServer: Sendable {
     }
 
     @discardableResult
-    func send(_ text: String) -> Bool { send(Array(text.utf8)) }
+    public func send(_ text: String) -> Bool { send(Array(text.utf8)) }
 
     /// Makes the end of the connection a reset.
-    func reset() {
+    public func reset() {
       var linger = linger(l_onoff: 1, l_linger: 0)
       setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout<Glibc.linger>.size))
     }
 
     /// Blocks until the client has gone.
-    func waitForHangUp() {
+    public func waitForHangUp() {
       var byte: UInt8 = 0
       while read(descriptor, &byte, 1) > 0 {}
     }
   }
 
-  let port: UInt16
+  public let port: UInt16
   private let listener: Int32
   private let seen = Lock<[Request]>([])
 
-  init(_ script: @escaping @Sendable (Connection) -> Void) throws {
+  public init(_ script: @escaping @Sendable (Connection) -> Void) throws {
     let (listener, port) = try listenOnLoopback(backlog: 16)
     (self.listener, self.port) = (listener, port)
     Thread { [self] in
@@ -67,9 +73,9 @@ final class ChatServer: Sendable {
   }
 
   /// Ends the thread, which keeps the server until then and closes the listener, so that it never accepts on another's.
-  func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
+  public func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
 
-  var requests: [Request] { seen.withLock { $0 } }
+  public var requests: [Request] { seen.withLock { $0 } }
 
   private static func request(on descriptor: Int32) -> Request? {
     var bytes: [UInt8] = []
@@ -90,11 +96,11 @@ final class ChatServer: Sendable {
 }
 
 /// A loopback port whose queue of connections is full, so that connecting to it hangs.
-final class DeafPort {
-  let number: UInt16
+public final class DeafPort {
+  public let number: UInt16
   private var sockets: [Int32]
 
-  init() throws {
+  public init() throws {
     let (listener, port) = try listenOnLoopback(backlog: 0)
     (sockets, number) = ([listener], port)
     for _ in 0..<4 {
