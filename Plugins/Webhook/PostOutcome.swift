@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import FoundationEssentials
 import Glibc
 import PluginHTTP
 import RoostPlugin
@@ -17,18 +18,18 @@ struct PostOutcome: TaskCallback, TaskExceptionHandler {
   }
 
   func completed(_ outcome: TaskOutcome, context: TaskContext) throws {
-    try post("completed", context)
+    try post("completed", outcome, context)
   }
 
   func failed(_ outcome: TaskOutcome, context: TaskContext) throws {
-    try post("failed", context)
+    try post("failed", outcome, context)
   }
 
-  private func post(_ outcome: String, _ context: TaskContext) throws {
+  private func post(_ word: String, _ outcome: TaskOutcome, _ context: TaskContext) throws {
     guard let record = context.record() else { throw TaskFailure("the host cannot give the task's record") }
     // The same at every repeat, so that a receiver can tell one.
-    let id = "\(context.id).\(outcome)"
-    let body = try envelope("task.\(outcome)", record)
+    let id = "\(context.id).\(word)"
+    let body = envelope("task.\(word)", record, outcome)
     let rule = AddressRule(allowPrivate: settings.allowPrivate)
     let post = try HTTPPost(
       settings.url, headers: headers(id: id, body: body), body: body,
@@ -44,9 +45,12 @@ struct PostOutcome: TaskCallback, TaskExceptionHandler {
   }
 
   /// The record's bytes are kept as the host wrote them.
-  private func envelope(_ type: String, _ record: RawJSON) throws -> [UInt8] {
+  private func envelope(_ type: String, _ record: RawJSON, _ outcome: TaskOutcome) -> [UInt8] {
     struct Finished: Decodable { let finishedAt: String }
-    let time = try record.decode(as: Finished.self).finishedAt
+    // The outcome's time is the same by this machine's clock; params that nest deeper than the decoder goes leave only that.
+    let time =
+      (try? record.decode(as: Finished.self))?.finishedAt
+      ?? outcome.finishedAt.ISO8601Format(.init(includingFractionalSeconds: true))
     return Array(#"{"type":"\#(type)","timestamp":"\#(time)","data":"#.utf8) + record.bytes + [UInt8(ascii: "}")]
   }
 

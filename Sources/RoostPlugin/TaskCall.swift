@@ -88,7 +88,7 @@ struct TaskCall: Sendable {
     case is Detached:
       return ROOST_DETACHED
     case is CancellationError:
-      handle.setError(message: "the executor stopped though nobody asked it to")
+      handle.setError(message: "it stopped though nobody asked it to")
       return ROOST_CANCELLED
     case let rejection as TaskRejection:
       handle.setError(message: rejection.message, flags: ROOST_NOT_RETRYABLE, detail: rejection.detail)

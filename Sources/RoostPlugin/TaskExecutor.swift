@@ -36,7 +36,8 @@ public protocol AsyncTaskExecutor: Sendable {
 /// Code that is told of tasks that completed.
 ///
 /// It may be told twice of one outcome: the task's id, the status and ``TaskOutcome/finishedAt`` are the key. An error that it throws
-/// is tried again as the type's `handlerRetry` says, a ``TaskRejection`` is not; neither changes the task.
+/// is tried again as the type's `handlerRetry` says, a ``TaskRejection`` is not, and a `CancellationError`, thrown because
+/// ``TaskContext/isCancelled`` said so, gives the call back; none changes the task.
 public protocol TaskCallback: Sendable {
   /// Takes the outcome of a completed task, on a handler thread, where it may block.
   func completed(_ outcome: TaskOutcome, context: TaskContext) throws
@@ -45,7 +46,8 @@ public protocol TaskCallback: Sendable {
 /// Code that is told of tasks that failed for good.
 ///
 /// It may be told twice of one outcome: the task's id, the status and ``TaskOutcome/finishedAt`` are the key. An error that it throws
-/// is tried again as the type's `handlerRetry` says, a ``TaskRejection`` is not; neither changes the task.
+/// is tried again as the type's `handlerRetry` says, a ``TaskRejection`` is not, and a `CancellationError`, thrown because
+/// ``TaskContext/isCancelled`` said so, gives the call back; none changes the task.
 public protocol TaskExceptionHandler: Sendable {
   /// Takes the outcome of a failed task, on a handler thread, where it may block.
   func failed(_ outcome: TaskOutcome, context: TaskContext) throws

@@ -28,13 +28,16 @@ private struct Webhook {
   }
 
   /// Posts on this thread; `started` gets the call before.
-  func post(completed: Bool = true, started: (TestTask) -> Void = { _ in }) throws -> TestTask.Outcome {
+  func post(
+    completed: Bool = true, record: String = record, started: (TestTask) -> Void = { _ in }
+  ) throws -> TestTask.Outcome {
     let handlers = completed ? plugin.exports.callbacks : plugin.exports.exceptionHandlers
     let handler = try #require(handlers["post"])
     let task = TestTask(host: plugin.host, data: handler.data, params: Array("null".utf8), record: record)
     started(task)
     var outcome = roost_outcome()
     outcome.status = completed ? ROOST_OK : ROOST_FAILED
+    outcome.finished_at = 1_700_000_001_500
     return try plugin.handle(handler, outcome, as: task)
   }
 }
@@ -86,7 +89,8 @@ struct WebhookTests {
   func posts(completed: Bool) throws {
     let server = try LoopbackServer { $0.send(ok) }
     defer { server.stop() }
-    let before = Int(Date().timeIntervalSince1970)
+    // time() may lag a little behind the finer clock.
+    let before = Int(Date().timeIntervalSince1970) - 1
     let outcome = try Webhook(server).post(completed: completed)
     #expect(outcome.status == ROOST_OK, "\(outcome.failure.message)")
 
@@ -102,6 +106,17 @@ struct WebhookTests {
     let timestamp = try #require(request.header("webhook-timestamp").flatMap { Int($0) })
     #expect(before...Int(Date().timeIntervalSince1970) ~= timestamp)
     try expectSigned(request)
+  }
+
+  @Test("Params as deep as Roost takes them arrive too")
+  func deepRecord() throws {
+    let server = try LoopbackServer { $0.send(ok) }
+    defer { server.stop() }
+    let deep = #"{"params":\#(String(repeating: "[", count: 512))\#(String(repeating: "]", count: 512))}"#
+    let outcome = try Webhook(server).post(record: deep)
+    #expect(outcome.status == ROOST_OK, "\(outcome.failure.message)")
+    let body = #"{"type":"task.completed","timestamp":"2023-11-14T22:13:21.500Z","data":\#(deep)}"#
+    #expect(server.requests.first?.body == body)
   }
 
   @Test("A repeat has the same id and a signature of its own")
