@@ -140,6 +140,8 @@ package final class HTTPPost {
       return "no whole answer within \(limits.whole)"
     case CURLE_UNSUPPORTED_PROTOCOL:
       return "what it answers is not HTTP"
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return "its certificate is not trusted, or not made for this name"
     case CURLE_COULDNT_CONNECT where number(CURLINFO_OS_ERRNO) != 0:
       return String(cString: strerror(Int32(number(CURLINFO_OS_ERRNO))))
     default:
