@@ -51,6 +51,11 @@ extension ConfigDecoder {
       expected: "a duration as in \"500ms\", \"10s\", \"5m\", \"24h\" or \"7d\"")
   }
 
+  /// The same; nil when absent.
+  func duration(_ key: String, in allowed: ClosedRange<Duration>) -> Duration? {
+    value(key).map { _ in duration(key, default: allowed.lowerBound, in: allowed) }
+  }
+
   /// A size in bytes as in `"32MiB"`.
   func byteCount(_ key: String, default fallback: Int, in allowed: ClosedRange<Int>) -> Int {
     quantity(

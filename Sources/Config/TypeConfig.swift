@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
-internal import TaskModel
+package import TaskModel
 
 /// `types.T`: what runs the tasks of one type, and how many at once.
 package struct TypeConfig: Sendable, Equatable {
@@ -12,6 +12,15 @@ package struct TypeConfig: Sendable, Equatable {
   /// Tasks that run at once in one process.
   package var threads: Int
   package var handlerThreads: Int
+  /// PENDING and SCHEDULED tasks together, beyond which submissions are refused.
+  package var queueCapacity: Int
+  /// How long an attempt may take; nil: without limit.
+  package var timeout: Duration?
+  package var retry: RetryPolicy
+  /// Of callback and exception handler.
+  package var handlerRetry: RetryPolicy
+  /// Counted from the final status, how long a key stays taken; nil: as long as its task's record.
+  package var keyTTL: Duration?
   package var retention: RetentionConfig
   /// Bytes of the largest params.
   package var maxParams: Int
@@ -47,6 +56,11 @@ extension TypeConfig {
     }
     threads = from.integer("threads", default: cores, in: 1...1024)
     handlerThreads = from.integer("handlerThreads", default: 2, in: 1...1024)
+    queueCapacity = from.integer("queueCapacity", default: 100_000, in: 1...1_000_000_000)
+    timeout = from.duration("timeout", in: .milliseconds(1) ... .seconds(3650 * 86_400))
+    retry = from.object("retry") { RetryPolicy($0, default: .task) }
+    handlerRetry = from.object("handlerRetry") { RetryPolicy($0, default: .handler) }
+    keyTTL = from.duration("keyTTL", in: .zero ... .seconds(3650 * 86_400))
     retention = from.object("retention", RetentionConfig.init)
     maxParams = from.byteCount("maxParams", default: 1 << 20, in: 1...256 << 20)
     maxResult = from.byteCount("maxResult", default: 4 << 20, in: 1...256 << 20)
@@ -57,6 +71,20 @@ extension RetentionConfig {
   init(_ from: ConfigDecoder) {
     age = from.duration("age", default: .seconds(24 * 3600), in: .milliseconds(1) ... .seconds(3650 * 86_400))
     count = from.integer("count", default: 100_000, in: 0...1_000_000_000)
+  }
+}
+
+extension RetryPolicy {
+  init(_ from: ConfigDecoder, default fallback: RetryPolicy) {
+    let allowed: ClosedRange<Duration> = .zero ... .seconds(30 * 86_400)
+    self.init(
+      attempts: from.integer("attempts", default: fallback.attempts, in: 1...1000),
+      backoff: from.duration("backoff", default: fallback.backoff, in: allowed),
+      maxBackoff: from.duration("maxBackoff", default: fallback.maxBackoff, in: allowed))
+    guard maxBackoff < backoff else { return }
+    let limit = Quantity.text(maxBackoff) + (from.has("maxBackoff") ? "" : ", the default,")
+    from.refuse(
+      "maxBackoff", "\(limit) is less than backoff; write at least \(Quantity.text(backoff))")
   }
 }
 

@@ -6,8 +6,7 @@ private let unsupported = [
   "drain.reload",
   "plugins.*.sha256",
   "workers.*.memory", "workers.*.cpu", "workers.*.user", "workers.*.recycle",
-  "types.*.queueCapacity", "types.*.timeout", "types.*.grace", "types.*.maxCrashes", "types.*.retry",
-  "types.*.handlerRetry", "types.*.rateLimit", "types.*.concurrency", "types.*.tenantConcurrency", "types.*.keyTTL",
+  "types.*.grace", "types.*.maxCrashes", "types.*.rateLimit", "types.*.concurrency", "types.*.tenantConcurrency",
   "schedules",
 ]
 

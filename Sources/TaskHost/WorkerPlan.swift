@@ -52,7 +52,8 @@ extension WorkerAssignment.TaskType {
     self.init(
       name: name, executor: split(type.executor), callback: type.callback.map(split),
       exceptionHandler: type.exceptionHandler.map(split), threads: type.threads, handlerThreads: type.handlerThreads,
-      maxResult: type.maxResult)
+      maxResult: type.maxResult, retry: type.retry, handlerRetry: type.handlerRetry,
+      timeoutMillis: type.timeout?.millis)
   }
 }
 
@@ -64,7 +65,8 @@ extension Config {
         name: name, executor: type.executor.description, callback: type.callback?.description,
         exceptionHandler: type.exceptionHandler?.description, worker: type.worker,
         threads: type.threads * (workers[type.worker]?.processes ?? 1), retentionAge: type.retention.age,
-        retentionCount: type.retention.count, maxParams: type.maxParams, maxResult: type.maxResult)
+        retentionCount: type.retention.count, maxParams: type.maxParams, maxResult: type.maxResult, retry: type.retry,
+        queueCapacity: type.queueCapacity, keyTTL: type.keyTTL, timeout: type.timeout)
     }
   }
 }

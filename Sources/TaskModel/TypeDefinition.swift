@@ -12,10 +12,18 @@ package struct TypeDefinition: Sendable, Equatable {
   package var retentionCount: Int
   package var maxParams: Int
   package var maxResult: Int
+  package var retry: RetryPolicy
+  /// PENDING and SCHEDULED tasks together, beyond which submissions are refused.
+  package var queueCapacity: Int
+  /// Counted from the final status, how long a key stays taken; nil: as long as its task's record.
+  package var keyTTL: Duration?
+  /// How long an attempt may take; nil: without limit.
+  package var timeout: Duration?
 
   package init(
     name: String, executor: String, callback: String?, exceptionHandler: String?, worker: String, threads: Int,
-    retentionAge: Duration, retentionCount: Int, maxParams: Int, maxResult: Int
+    retentionAge: Duration, retentionCount: Int, maxParams: Int, maxResult: Int, retry: RetryPolicy = .task,
+    queueCapacity: Int = 100_000, keyTTL: Duration? = nil, timeout: Duration? = nil
   ) {
     self.name = name
     self.executor = executor
@@ -27,5 +35,9 @@ package struct TypeDefinition: Sendable, Equatable {
     self.retentionCount = retentionCount
     self.maxParams = maxParams
     self.maxResult = maxResult
+    self.retry = retry
+    self.queueCapacity = queueCapacity
+    self.keyTTL = keyTTL
+    self.timeout = timeout
   }
 }

@@ -38,10 +38,15 @@ package struct WorkerAssignment: Codable, Sendable {
     package var threads: Int
     package var handlerThreads: Int
     package var maxResult: Int
+    package var retry: RetryPolicy
+    package var handlerRetry: RetryPolicy
+    /// How long an attempt may take; nil: without limit.
+    package var timeoutMillis: Int64?
 
     package init(
       name: String, executor: Reference, callback: Reference?, exceptionHandler: Reference?, threads: Int,
-      handlerThreads: Int, maxResult: Int
+      handlerThreads: Int, maxResult: Int, retry: RetryPolicy = .task, handlerRetry: RetryPolicy = .handler,
+      timeoutMillis: Int64? = nil
     ) {
       self.name = name
       self.executor = executor
@@ -50,6 +55,9 @@ package struct WorkerAssignment: Codable, Sendable {
       self.threads = threads
       self.handlerThreads = handlerThreads
       self.maxResult = maxResult
+      self.retry = retry
+      self.handlerRetry = handlerRetry
+      self.timeoutMillis = timeoutMillis
     }
   }
 

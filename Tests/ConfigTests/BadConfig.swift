@@ -13,7 +13,7 @@ struct BadConfig: Sendable, CustomStringConvertible {
   var description: String { issue }
 
   static let all: [BadConfig] = [
-    unknownKeys, duplicateKeys, wrongTypes, badValues, http, redis, references, missing, variables,
+    unknownKeys, duplicateKeys, wrongTypes, badValues, retries, http, redis, references, missing, variables,
   ].flatMap { $0 }
 
   private static let unknownKeys: [BadConfig] = [
@@ -83,6 +83,11 @@ struct BadConfig: Sendable, CustomStringConvertible {
       document(type: #""retention": {"age": "0s"}"#),
       "types.t.retention.age: 0s is out of range; allowed are 1ms to 3650d"
     ),
+    BadConfig(
+      document(type: #""queueCapacity": 0"#), "types.t.queueCapacity: 0 is out of range; allowed are 1 to 1000000000"),
+    BadConfig(document(type: #""timeout": "0s""#), "types.t.timeout: 0s is out of range; allowed are 1ms to 3650d"),
+    BadConfig(
+      document(type: #""keyTTL": "3651d""#), "types.t.keyTTL: 3651d is out of range; allowed are 0s to 3650d"),
     BadConfig(document(#""lease": "50ms""#), "lease: 50ms is out of range; allowed are 100ms to 10m"),
     BadConfig(document(#""drain": {"stop": "2d"}"#), "drain.stop: 2d is out of range; allowed are 0s to 1d"),
     BadConfig(
@@ -114,6 +119,32 @@ struct BadConfig: Sendable, CustomStringConvertible {
     BadConfig(
       document(#""name": "a/b""#),
       "name: a host's name has 1 to 128 bytes, without / and without control characters"
+    ),
+  ]
+
+  private static let retries: [BadConfig] = [
+    BadConfig(document(type: #""retry": 3"#), "types.t.retry: expected an object, found a number"),
+    BadConfig(
+      document(type: #""retry": {"attempt": 3}"#), #"types.t.retry.attempt: unknown key; did you mean "attempts"?"#),
+    BadConfig(
+      document(type: #""retry": {"attempts": 0}"#),
+      "types.t.retry.attempts: 0 is out of range; allowed are 1 to 1000"
+    ),
+    BadConfig(
+      document(type: #""handlerRetry": {"attempts": 1001}"#),
+      "types.t.handlerRetry.attempts: 1001 is out of range; allowed are 1 to 1000"
+    ),
+    BadConfig(
+      document(type: #""retry": {"backoff": "31d", "maxBackoff": "30d"}"#),
+      "types.t.retry.backoff: 31d is out of range; allowed are 0s to 30d"
+    ),
+    BadConfig(
+      document(type: #""retry": {"backoff": "10s", "maxBackoff": "9s"}"#),
+      "types.t.retry.maxBackoff: 9s is less than backoff; write at least 10s"
+    ),
+    BadConfig(
+      document(type: #""handlerRetry": {"backoff": "10m"}"#),
+      "types.t.handlerRetry.maxBackoff: 5m, the default, is less than backoff; write at least 10m"
     ),
   ]
 

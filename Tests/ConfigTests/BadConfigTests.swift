@@ -16,9 +16,8 @@ struct BadConfigTests {
     "A key of the format that is not built yet is refused at its path",
     arguments: [
       "http.tokens", "http.tls", "drain.reload", "schedules", "plugins.p.sha256", "workers.w.memory",
-      "workers.w.cpu", "workers.w.user", "workers.w.recycle", "types.t.queueCapacity", "types.t.timeout",
-      "types.t.grace", "types.t.maxCrashes", "types.t.retry", "types.t.handlerRetry", "types.t.rateLimit",
-      "types.t.concurrency", "types.t.tenantConcurrency", "types.t.keyTTL",
+      "workers.w.cpu", "workers.w.user", "workers.w.recycle", "types.t.grace", "types.t.maxCrashes",
+      "types.t.rateLimit", "types.t.concurrency", "types.t.tenantConcurrency",
     ])
   func unsupportedKey(_ path: String) {
     let parts = path.split(separator: ".")

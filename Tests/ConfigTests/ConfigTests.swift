@@ -29,6 +29,10 @@ struct ConfigTests {
     #expect(type.threads == sysconf(Int32(_SC_NPROCESSORS_ONLN)))
     #expect(type.handlerThreads == 2)
     #expect(type.retention == RetentionConfig(age: .seconds(86_400), count: 100_000))
+    #expect(type.queueCapacity == 100_000)
+    #expect(type.timeout == nil && type.keyTTL == nil)
+    #expect(type.retry == RetryPolicy(attempts: 1, backoff: .seconds(1), maxBackoff: .seconds(300)))
+    #expect(type.handlerRetry == RetryPolicy(attempts: 10, backoff: .seconds(1), maxBackoff: .seconds(300)))
     #expect(type.maxParams == 1 << 20)
     #expect(type.maxResult == 4 << 20)
   }
@@ -45,6 +49,9 @@ struct ConfigTests {
         "workers": { "w": { "processes": 8, "environment": ["PATH"] }, "idle": {} },
         "types": { "t": { "executor": "p/run", "callback": "q/log", "exceptionHandler": "p/alert", "worker": "w",
                           "threads": 1024, "handlerThreads": 1, "retention": { "age": "7d", "count": 0 },
+                          "queueCapacity": 1, "timeout": "5m", "keyTTL": "0s",
+                          "retry": { "attempts": 1000, "backoff": "0s", "maxBackoff": "0s" },
+                          "handlerRetry": { "backoff": "2s", "maxBackoff": "30d" },
                           "maxParams": "1B", "maxResult": "256MiB" } } }
       """
     let config = try parse(text)
@@ -72,6 +79,10 @@ struct ConfigTests {
     #expect(type.worker == "w")
     #expect(type.threads == 1024 && type.handlerThreads == 1)
     #expect(type.retention == RetentionConfig(age: .seconds(7 * 86_400), count: 0))
+    #expect(type.queueCapacity == 1 && type.timeout == .seconds(300) && type.keyTTL == .zero)
+    #expect(type.retry == RetryPolicy(attempts: 1000, backoff: .zero, maxBackoff: .zero))
+    #expect(
+      type.handlerRetry == RetryPolicy(attempts: 10, backoff: .seconds(2), maxBackoff: .seconds(30 * 86_400)))
     #expect(type.maxParams == 1 && type.maxResult == 256 << 20)
   }
 

@@ -35,7 +35,7 @@ struct SchemaTests {
     arguments: [
       document(#""htp": {}"#), document(type: #""threads": 0"#), document(type: #""threads": "1""#),
       document(#""lease": "15""#), document(#""redis": {"embedded": {}, "url": "redis://h"}"#), "{}",
-      document(#""log": {"level": "warn"}"#), document(#""workers": {".w": {}}"#), document(type: #""timeout": "1s""#),
+      document(#""log": {"level": "warn"}"#), document(#""workers": {".w": {}}"#), document(type: #""grace": "1s""#),
       document(#""redis": {"url": "rediss://h"}"#), document(#""http": {"cors": [1]}"#),
     ])
   func refused(_ text: String) throws {
