@@ -73,7 +73,8 @@ let package = Package(
     part("HTTPServer", uses: ["CMicrohttpd", "CSystemShims", "TaskModel", "Threading"]),
     part("HTTPClient", uses: ["CCurl", "TaskModel"]),
     part("Redis", uses: ["CHiredis", "CSystemShims", "TaskModel"]),
-    part("Config", uses: ["TaskModel"]),
+    part("Config", uses: ["Schedules", "TaskModel"]),
+    part("Schedules", uses: ["TaskModel"]),
     part("WorkerControl", uses: ["TaskModel", "Threading"]),
     part("Threading", uses: ["CSystemShims"]),
     part("Logging", uses: ["CSystemShims", "TaskModel", "Threading"]),
@@ -102,7 +103,8 @@ let package = Package(
       path: "Tests/TestSupport",
       swiftSettings: strict),
     tests(of: "TaskModel", uses: ["TaskModel"]),
-    tests(of: "Config", uses: ["Config", "TaskModel"]),
+    tests(of: "Config", uses: ["Config", "Schedules", "TaskModel"]),
+    tests(of: "Schedules", uses: ["Schedules", "TaskModel"]),
     tests(
       of: "PluginLoader", uses: ["PluginLoader", "CRoost", "TaskModel", "Logging", "Threading"], exclude: ["BadPlugins"]
     ),

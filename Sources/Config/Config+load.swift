@@ -31,7 +31,7 @@ extension Config {
 
   /// Every key that is read, with `*` for names that the user chooses, as in `types.*.threads`.
   package static var keyPatterns: Set<String> {
-    let text = #"{"plugins": {"a": {}}, "workers": {"a": {}}, "types": {"a": {}}}"#
+    let text = #"{"plugins": {"a": {}}, "workers": {"a": {}}, "types": {"a": {}}, "schedules": {"a": {}}}"#
     let report = ConfigReport(text: Array(text.utf8), environment: [:], directory: "/")
     _ = read(report)
     return report.keys

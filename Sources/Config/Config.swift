@@ -18,6 +18,7 @@ package struct Config: Sendable, Equatable {
   /// By name; also those that stand in no config and that a type runs in.
   package var workers: [String: WorkerConfig]
   package var types: [String: TypeConfig]
+  package var schedules: [String: ScheduleConfig]
 }
 
 extension Config {
@@ -41,6 +42,9 @@ extension Config {
     types = from.map("types", of: "type") { _, type in
       TypeConfig(type, plugins: Set(plugins.keys), workers: Set(workers.keys))
     }
+    let types = self.types
+    schedules = from.map("schedules", of: "schedule") { _, schedule in ScheduleConfig(schedule, types: types) }
+      .compactMapValues { $0 }
     self.plugins = plugins
     self.workers = workers
     for type in types.values where workers[type.worker] == nil { self.workers[type.worker] = .standard }

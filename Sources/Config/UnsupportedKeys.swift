@@ -7,7 +7,6 @@ private let unsupported = [
   "plugins.*.sha256",
   "workers.*.memory", "workers.*.cpu", "workers.*.user", "workers.*.recycle",
   "types.*.grace", "types.*.maxCrashes", "types.*.rateLimit", "types.*.concurrency", "types.*.tenantConcurrency",
-  "schedules",
 ]
 
 /// The unsupported keys that are members of the object at `pattern`, as in `types.*`; empty: the document.

@@ -15,7 +15,7 @@ struct BadConfigTests {
   @Test(
     "A key of the format that is not built yet is refused at its path",
     arguments: [
-      "http.tokens", "http.tls", "drain.reload", "schedules", "plugins.p.sha256", "workers.w.memory",
+      "http.tokens", "http.tls", "drain.reload", "plugins.p.sha256", "workers.w.memory",
       "workers.w.cpu", "workers.w.user", "workers.w.recycle", "types.t.grace", "types.t.maxCrashes",
       "types.t.rateLimit", "types.t.concurrency", "types.t.tenantConcurrency",
     ])
@@ -27,7 +27,6 @@ struct BadConfigTests {
       case "plugins": document(plugin: member)
       case "types": document(type: member)
       case "workers": document("\"workers\": {\"w\": {\(member)}}")
-      case "schedules": document(member)
       default: document("\"\(parts[0])\": {\(member)}")
       }
     #expect(issues(text) == ["\(path): not supported yet"])

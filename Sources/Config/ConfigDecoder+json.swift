@@ -4,19 +4,27 @@ internal import TaskModel
 extension ConfigDecoder {
   /// An object that is passed on as it was written, with the variables in its strings replaced; `{}` when absent.
   func settings(_ key: String) -> [UInt8] {
-    guard let node = value(key) else { return Array("{}".utf8) }
-    guard case .object = node.content else {
+    if let node = value(key) {
+      if case .object = node.content { return copy(of: node, at: path(of: key)) }
       wrongType(node, path(of: key), expected: "an object")
-      return Array("{}".utf8)
     }
-    var copy = SettingsCopy(report: report, end: node.range.lowerBound)
-    copy.visit(node, path(of: key))
+    return Array("{}".utf8)
+  }
+
+  /// Any value in the same way; `null` when absent.
+  func json(_ key: String) -> [UInt8] {
+    value(key).map { copy(of: $0, at: path(of: key)) } ?? Array("null".utf8)
+  }
+
+  private func copy(of node: JSONNode, at path: String) -> [UInt8] {
+    var copy = ValueCopy(report: report, end: node.range.lowerBound)
+    copy.visit(node, path)
     return copy.finish(at: node.range.upperBound)
   }
 }
 
 /// Copies the text of a value and puts new strings where variables were.
-private struct SettingsCopy {
+private struct ValueCopy {
   let report: ConfigReport
   private var bytes: [UInt8] = []
   /// Everything before this offset has been copied.
