@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+import Schedules
+import TaskModel
+
+/// Reads `2024-03-31T01:30Z`.
+func instant(_ text: String) -> Timestamp {
+  let numbers = text.split { !$0.isNumber }.compactMap { Int64($0) }
+  precondition(numbers.count == 5, "\(text) is not YYYY-MM-DDTHH:MMZ")
+  let day = CivilDate(year: numbers[0], month: Int(numbers[1]), day: Int(numbers[2])).dayNumber
+  return Timestamp(millis: ((day * 24 + numbers[3]) * 60 + numbers[4]) * 60_000)
+}
+
+/// Writes the same; seconds only where there are some.
+func text(_ time: Timestamp) -> String {
+  let iso = time.iso8601
+  return iso.hasSuffix(":00.000Z") ? "\(iso.prefix(16))Z" : iso
+}
+
+/// The next due times.
+func due(_ cron: CronExpression, _ zone: TimeZoneRules, after start: String, count: Int) -> [String] {
+  var found: [String] = []
+  var time = instant(start)
+  while found.count < count, let next = cron.next(after: time, in: zone) {
+    found.append(text(next))
+    time = next
+  }
+  return found
+}
+
+/// SplitMix64, so that a failure can be repeated.
+struct Seeded: RandomNumberGenerator {
+  var state: UInt64
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+}
