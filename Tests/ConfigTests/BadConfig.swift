@@ -13,7 +13,7 @@ struct BadConfig: Sendable, CustomStringConvertible {
   var description: String { issue }
 
   static let all: [BadConfig] = [
-    unknownKeys, duplicateKeys, wrongTypes, badValues, retries, http, redis, references, missing, variables,
+    unknownKeys, duplicateKeys, wrongTypes, badValues, retries, schedules, http, redis, references, missing, variables,
   ].flatMap { $0 }
 
   private static let unknownKeys: [BadConfig] = [
@@ -145,6 +145,76 @@ struct BadConfig: Sendable, CustomStringConvertible {
     BadConfig(
       document(type: #""handlerRetry": {"backoff": "10m"}"#),
       "types.t.handlerRetry.maxBackoff: 5m, the default, is less than backoff; write at least 10m"
+    ),
+  ]
+
+  private static func schedule(_ members: String, type: String = "") -> String {
+    document("\"schedules\": {\"s\": {\(members)}}", type: type)
+  }
+
+  private static let schedules: [BadConfig] = [
+    BadConfig(document(#""schedules": []"#), "schedules: expected an object of schedules by name, found an array"),
+    BadConfig(document(#""schedules": {"s": 1}"#), "schedules.s: expected an object, found a number"),
+    BadConfig(
+      document(#""schedules": {"a/b": {"type": "t", "cron": "@daily"}}"#),
+      #"schedules.a/b: "a/b" is not a name for a schedule; names have 1 to 64 characters of A-Z a-z 0-9 . _ - "#
+        + "and start with a letter or digit"
+    ),
+    BadConfig(schedule(#""cron": "@daily""#), "schedules.s.type: missing; name one of types"),
+    BadConfig(schedule(#""type": "", "cron": "@daily""#), "schedules.s.type: must not be empty; name one of types"),
+    BadConfig(
+      schedule(#""type": "x", "cron": "@daily""#), #"schedules.s.type: there is no type "x"; did you mean "t"?"#),
+    BadConfig(
+      schedule(#""type": "article", "cron": "@daily""#),
+      #"schedules.s.type: there is no type "article"; types has t"#
+    ),
+    BadConfig(
+      schedule(#""type": "t""#),
+      #"schedules.s.cron: missing; write minute, hour, day of month, month, day of week, as in "0 3 * * *""#
+    ),
+    BadConfig(
+      schedule(#""type": "t", "cron": """#),
+      "schedules.s.cron: must not be empty; write minute, hour, day of month, month, day of week, "
+        + #"as in "0 3 * * *""#
+    ),
+    BadConfig(
+      schedule(#""type": "t", "cron": ["@daily"]"#), "schedules.s.cron: expected a string, found an array"),
+    BadConfig(
+      schedule(#""type": "t", "cron": "0 25 * * *""#),
+      "schedules.s.cron: hour 25 is out of range; allowed are 0 to 23"
+    ),
+    BadConfig(
+      schedule(#""type": "t", "cron": "0 0 30 2 *""#),
+      #"schedules.s.cron: "0 0 30 2 *" is never due: none of its months has such a day"#
+    ),
+    BadConfig(
+      schedule(#""type": "t", "cron": "@daily", "timezone": "Asia/Shangai""#),
+      #"schedules.s.timezone: there is no time zone "Asia/Shangai"; did you mean "Asia/Shanghai"?"#
+    ),
+    BadConfig(
+      schedule(#""type": "t", "cron": "@daily", "timezone": "../../etc/passwd""#),
+      #"schedules.s.timezone: there is no time zone "../../etc/passwd"; "#
+        + "write a name of the IANA database, as in Europe/Berlin"
+    ),
+    BadConfig(
+      schedule(#""type": "t", "cron": "@daily", "timezone": 8"#),
+      "schedules.s.timezone: expected a string, found a number"
+    ),
+    BadConfig(
+      schedule(#""type": "t", "cron": "@daily", "missed": "run""#),
+      #"schedules.s.missed: "run" is not one of skip, runOnce; did you mean "runOnce"?"#
+    ),
+    BadConfig(
+      schedule(#""type": "t", "cron": "@daily", "params": {"a": 1, "a": 2}"#),
+      "schedules.s.params.a: duplicate key; it stands in line 1 already"
+    ),
+    BadConfig(
+      schedule(#""type": "t", "cron": "@daily", "params": "12345""#, type: #""maxParams": "6B""#),
+      "schedules.s.params: 7 bytes are more than maxParams of the type t, 6B"
+    ),
+    BadConfig(
+      schedule(#""type": "t", "cron": "@daily", "timeZone": "UTC""#),
+      #"schedules.s.timeZone: unknown key; did you mean "timezone"?"#
     ),
   ]
 

@@ -79,6 +79,9 @@ struct BadConfigTests {
       document(#""lease": "${SECRET}""#), document(#""log": {"level": "${SECRET}"}"#),
       document(#""http": {"listen": "${SECRET}"}"#), document(type: #""callback": "${SECRET}""#),
       document(type: #""worker": "${SECRET}""#), document(#""redis": {"prefix": "{${SECRET}"}"#),
+      document(#""schedules": {"s": {"type": "t", "cron": "${SECRET}"}}"#),
+      document(#""schedules": {"s": {"type": "${SECRET}", "cron": "@daily"}}"#),
+      document(#""schedules": {"s": {"type": "t", "cron": "@daily", "timezone": "${SECRET}"}}"#),
       document(#""redis": {"url": "redis://u:${SECRET}@h:port"}"#), document(#""redis": {"url": "${SECRET}"}"#),
     ] {
       let found = issues(text, environment)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 @testable import Config
 import Foundation
+import Schedules
 import TaskModel
 import TestSupport
 import Testing
@@ -103,6 +104,54 @@ struct ConfigTests {
       {"plugins": {"p": {"path": "p"}, "q": {"path": "q"}}, "types": {"t": {"executor": "p/x", "worker": "q"}}}
       """#
     #expect(try parse(text).workers == ["q": WorkerConfig(processes: 1, environment: nil)])
+  }
+
+  @Test("A schedule has null, UTC and skip by default")
+  func scheduleDefaults() throws {
+    #expect(try parse(document()).schedules.isEmpty)
+    let config = try parse(document(#""schedules": {"s": {"type": "t", "cron": "@daily"}}"#))
+    #expect(
+      try config.schedules == [
+        "s": ScheduleConfig(
+          type: "t", params: Array("null".utf8), cron: CronExpression("@daily"), zone: .utc, missed: .skip)
+      ])
+  }
+
+  @Test("Every key of a schedule counts; its params keep their bytes around replaced variables")
+  func schedule() throws {
+    let params = #"{ "n" : 1.50, "b":null ,"a": "\u0041", "v": "${WHO:-x}" }"#
+    let config = try parse(
+      document(
+        """
+        "schedules": {"night.ly": {"missed": "runOnce", "cron": "0 3 * * MON-FRI", "timezone": "Asia/Shanghai",
+        "params": \(params), "type": "t"}}
+        """, type: #""maxParams": "50B""#), ["WHO": "me"])
+    let schedule = try #require(config.schedules["night.ly"])
+    #expect(schedule.type == "t")
+    #expect(String(decoding: schedule.params, as: UTF8.self) == params.replacing("${WHO:-x}", with: "me"))
+    #expect(schedule.cron.text == "0 3 * * MON-FRI")
+    #expect(schedule.zone.name == "Asia/Shanghai")
+    #expect(schedule.missed == .runOnce)
+    let friday = Timestamp(millis: 1_732_906_800_000)  // 2024-11-29T19:00Z, 03:00 on Saturday in Shanghai
+    #expect(schedule.cron.next(after: friday, in: schedule.zone)?.iso8601 == "2024-12-01T19:00:00.000Z")
+  }
+
+  @Test("TZDIR says where zones are; one that has none is said to lack tzdata")
+  func timeZoneDirectory() throws {
+    let text = document(#""schedules": {"s": {"type": "t", "cron": "@daily", "timezone": "Asia/Tokyo"}}"#)
+    #expect(issues(text) == [])
+    #expect(issues(text, ["TZDIR": ""]) == [])
+    let folder = try TemporaryDirectory()
+    #expect(
+      issues(text, ["TZDIR": folder.path]) == [
+        "schedules.s.timezone: no time zones are installed in \(folder.path); install the package tzdata"
+      ])
+    try folder.write("Tokyo", "TZif")
+    let damaged = text.replacing("Asia/Tokyo", with: "Tokyo")
+    #expect(
+      issues(damaged, ["TZDIR": folder.path]) == [
+        "schedules.s.timezone: \(folder.path)/Tokyo is not a time zone; install the package tzdata again"
+      ])
   }
 
   @Test(

@@ -36,6 +36,10 @@ struct SchemaTests {
       document(#""htp": {}"#), document(type: #""threads": 0"#), document(type: #""threads": "1""#),
       document(#""lease": "15""#), document(#""redis": {"embedded": {}, "url": "redis://h"}"#), "{}",
       document(#""log": {"level": "warn"}"#), document(#""workers": {".w": {}}"#), document(type: #""grace": "1s""#),
+      document(#""schedules": {"s": {"type": "t", "cron": "0 3 * *"}}"#), document(#""schedules": {"s": {}}"#),
+      document(#""schedules": {"s": {"type": "t", "cron": "@daily", "timezone": "posix/UTC"}}"#),
+      document(#""schedules": {"s": {"type": "t", "cron": "@daily", "missed": "run"}}"#),
+      document(type: #""retry": {"attempts": 0}"#), document(type: #""queueCapacity": 0"#),
       document(#""redis": {"url": "rediss://h"}"#), document(#""http": {"cors": [1]}"#),
     ])
   func refused(_ text: String) throws {

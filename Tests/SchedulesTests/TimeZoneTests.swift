@@ -7,14 +7,25 @@ import Testing
 
 @Suite("Time zones")
 struct TimeZoneTests {
-  @Test("The offsets of all installed zones from 1900 to 2100 are those that zdump prints")
-  func zdump() throws {
-    let names = try FileManager.default.subpathsOfDirectory(atPath: TimeZoneRules.standardDirectory).filter { name in
-      !name.hasPrefix("posix") && !name.hasPrefix("right") && name.first?.isUppercase == true
-        && (try? TimeZoneRules.load(name)) != nil
+  private static let various = [
+    "Europe/Berlin", "Europe/Dublin", "Pacific/Apia", "Australia/Lord_Howe", "Africa/Casablanca", "Africa/Monrovia",
+    "America/Sao_Paulo", "America/Nuuk", "Asia/Tehran", "Antarctica/Troll",
+  ]
+
+  /// The names of zones below the installed directory.
+  private static func installed() throws -> [String] {
+    try FileManager.default.subpathsOfDirectory(atPath: TimeZoneRules.standardDirectory).filter { name in
+      name.first?.isUppercase == true && (try? TimeZoneRules.load(name)) != nil
     }
-    #expect(names.count > 300)
-    let output = try run("/usr/bin/zdump", ["-v", "-c", "1900,2100"] + names).output
+  }
+
+  // zdump needs a minute for two centuries of all zones, so the long one is of a few, and all of them are looked at
+  // where most files end and their rules begin.
+  @Test(
+    "The offsets of zones are those that zdump prints",
+    arguments: [("1900,2100", various), ("2036,2040", try installed())])
+  func zdump(_ years: String, _ names: [String]) throws {
+    let output = try run("/usr/bin/zdump", ["-v", "-c", years] + names).output
     var zones: [Substring: TimeZoneRules] = [:]
     var checked = 0
     for line in output.split(separator: "\n") {
@@ -31,7 +42,7 @@ struct TimeZoneTests {
       try #require(zone.period(containing: second).offset == offset, "\(line)")
       checked += 1
     }
-    #expect(checked > 20_000)
+    #expect(zones.count >= 10 && checked > 3000)
   }
 
   private static let months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
