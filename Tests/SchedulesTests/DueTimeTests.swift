@@ -115,6 +115,20 @@ struct DueTimeTests {
     }
   }
 
+  @Test("A time that was shown is not due again when clocks are put back a second time before it comes round")
+  func putBackTwice() throws {
+    let zone = TimeZoneRules(
+      name: "Test", firstOffset: 7200,
+      transitions: [ZoneTransition(at: 0, offset: 3600), ZoneTransition(at: 1800, offset: 0)], rule: nil)
+    // 01:40 is shown at 23:40Z, and again at 01:40Z after it was 02:00, 01:00, 01:30 and 00:30.
+    #expect(
+      due(try CronExpression("40 1 * * *"), zone, after: "1969-12-31T12:00Z", count: 2)
+        == ["1969-12-31T23:40Z", "1970-01-02T01:40Z"])
+    #expect(
+      due(try CronExpression("40 */1 * * *"), zone, after: "1969-12-31T23:00Z", count: 3)
+        == ["1969-12-31T23:40Z", "1970-01-01T00:40Z", "1970-01-01T01:40Z"])
+  }
+
   @Test("The latest due time of a long stretch is found, also where many lie close together or none at all")
   func latest() throws {
     let zone = try TimeZoneRules.load("Europe/Berlin")
