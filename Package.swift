@@ -60,7 +60,7 @@ let package = Package(
     part(
       "TaskHost",
       uses: [
-        "TaskStore", "Redis", "Config", "WorkerControl", "CSystemShims", "TaskModel", "Threading",
+        "TaskStore", "Redis", "Config", "Schedules", "WorkerControl", "CSystemShims", "TaskModel", "Threading",
         "Logging",
       ]),
     part(
@@ -111,11 +111,11 @@ let package = Package(
     tests(of: "Plugin", uses: ["RoostPlugin", "PluginHTTP", "CRoost", "TaskModel", "Threading"]),
     tests(of: "HTTPServer", uses: ["HTTPServer", "TaskModel", "Threading"]),
     tests(of: "TaskStore", uses: ["TaskStore", "Redis", "TaskModel", "Threading"]),
-    tests(of: "HTTPAPI", uses: ["HTTPAPI", "HTTPServer", "TaskHost", "TaskStore", "Redis", "TaskModel"]),
+    tests(of: "HTTPAPI", uses: ["HTTPAPI", "HTTPServer", "TaskHost", "Config", "TaskStore", "Redis", "TaskModel"]),
     tests(
-      of: "Worker", uses: ["Worker", "WorkerControl", "TaskStore", "Redis", "TaskModel", "Threading"]),
+      of: "Worker", uses: ["Worker", "WorkerControl", "TaskStore", "Redis", "TaskModel", "Threading", "Logging"]),
     tests(
-      of: "TaskHost", uses: ["TaskHost", "TaskStore", "Redis", "HTTPClient", "TaskModel", "Threading"],
+      of: "TaskHost", uses: ["TaskHost", "Config", "TaskStore", "Redis", "HTTPClient", "TaskModel", "Threading"],
       exclude: ["TestPlugins"]),
     tests(of: "RoostCommand", uses: ["HTTPClient", "TaskModel", "Threading"]),
   ],

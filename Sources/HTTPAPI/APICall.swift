@@ -14,6 +14,19 @@ struct APICall: Sendable {
     guard let id = TaskID(captures[0]) else { throw .unknownTask(captures[0]) }
     return id
   }
+
+  private static let emptyObject = ObjectBody.Shape(name: "the body of an action", members: [])
+
+  /// Checks that the body says nothing: it is empty or an empty object.
+  func checkEmptyBody() throws(Problem) {
+    if !request.body.isEmpty { _ = try ObjectBody(request.body, Self.emptyObject) }
+  }
+
+  /// The task that the path names, for an action that takes nothing else.
+  func actedOn() throws(Problem) -> TaskID {
+    try checkEmptyBody()
+    return try taskID()
+  }
 }
 
 /// The right to answer a request, with the headers that every answer to its origin has.
@@ -40,12 +53,12 @@ extension HTTPResponse {
   }
 
   /// `{"id","status"}`, the answer of all that acts on one task.
-  static func task(_ id: TaskID, _ status: TaskStatus) -> HTTPResponse {
+  static func task(_ id: TaskID, _ status: TaskStatus, code: Int = 200) -> HTTPResponse {
     var writer = JSONWriter(capacity: 80)
     writer.beginObject()
     writer.member("id", id.description)
     writer.member("status", status.rawValue)
     writer.endObject()
-    return .json(writer.bytes)
+    return .json(writer.bytes, status: code)
   }
 }

@@ -19,13 +19,15 @@ package final class APIServer: Sendable {
   ///   - hosts: names beside loopback and `listen` that a `Host` header may say.
   ///   - store: where the tasks are; it must stay open until `stop` has returned.
   ///   - status: what `readyz` tells.
+  ///   - schedules: those of the host's config.
   /// - Throws: `HTTPServerError` when the address cannot be had.
   package init(
-    listen: HTTPAddress, maxBody: Int, cors: [String], hosts: [String], store: TaskStore, status: HostStatus
+    listen: HTTPAddress, maxBody: Int, cors: [String], hosts: [String], store: TaskStore, status: HostStatus,
+    schedules: [Schedule]
   ) throws(HTTPServerError) {
     let waits = OpenWaits()
     let access = AccessRule(listen: listen, hosts: hosts, cors: cors)
-    let router = Router(access: access, endpoints: RouteTable.endpoints(store, status, waits))
+    let router = Router(access: access, endpoints: RouteTable.endpoints(store, status, schedules, waits))
     server = try HTTPServer(
       listen: listen, maxBody: maxBody, problem: { Problem($0).response },
       handler: { router.handle($0, $1) })

@@ -57,6 +57,10 @@ struct Operation: Sendable {
     Operation(method: "PUT", query: [], body: .concurrent(body))
   }
 
+  static func delete(_ body: @escaping @Sendable (APICall) async throws(Problem) -> HTTPResponse) -> Operation {
+    Operation(method: "DELETE", query: [], body: .concurrent(body))
+  }
+
   static func immediate(
     _ method: String, query: [String] = [], _ body: @escaping @Sendable (APICall) throws(Problem) -> Void
   ) -> Operation {

@@ -23,21 +23,41 @@ struct ObjectBody {
   ///   stands twice.
   init(_ body: [UInt8], in range: Range<Int>? = nil, _ shape: Shape) throws(Problem) {
     let range = range ?? body.indices
-    let scan: Scan
+    let object: Result<ObjectBody, Problem>
     do throws(JSONSyntaxError) {
-      scan = try body.withUnsafeBufferPointer { (buffer) throws(JSONSyntaxError) in
-        try Scan(UnsafeBufferPointer(rebasing: buffer[range]), shape)
+      object = try body.withUnsafeBufferPointer { (buffer) throws(JSONSyntaxError) in
+        let text = UnsafeBufferPointer(rebasing: buffer[range])
+        var scanner = JSONScanner(text)
+        let object = try Self.next(&scanner, over: text, of: body, from: range.lowerBound, shape)
+        try scanner.end()
+        return object
       }
     } catch {
       throw Problem(error)
     }
-    if let refusal = scan.refusal { throw refusal }
-    bytes = body
-    self.shape = shape
-    ranges = scan.ranges.map { found in
-      found.map { range.lowerBound + $0.lowerBound..<range.lowerBound + $0.upperBound }
-    }
+    self = try object.get()
   }
+
+  /// Reads one of several values of a body: the one at which `scanner` stands, over `text`, which begins at `start`.
+  ///
+  /// A failure is a value that the shape does not allow; the scanner has passed it. What is not JSON is thrown.
+  static func next(
+    _ scanner: inout JSONScanner, over text: UnsafeBufferPointer<UInt8>, of body: [UInt8], from start: Int,
+    _ shape: Shape
+  ) throws(JSONSyntaxError) -> Result<ObjectBody, Problem> {
+    let scan = try Scan(&scanner, text, start, shape)
+    if let refusal = scan.refusal { return .failure(refusal) }
+    return .success(ObjectBody(bytes: body, shape: shape, ranges: scan.ranges))
+  }
+
+  private init(bytes: [UInt8], shape: Shape, ranges: [Range<Int>?]) {
+    self.bytes = bytes
+    self.shape = shape
+    self.ranges = ranges
+  }
+
+  /// Whether any member is there that stands in the shape at `index` or behind it.
+  func hasMember(from index: Int) -> Bool { ranges[index...].contains { $0 != nil } }
 
   /// Where a member's value stands; nil when it is not there.
   func range(_ member: String) -> Range<Int>? {
@@ -63,6 +83,11 @@ struct ObjectBody {
       throw Problem(.badRequest, "\(quoted(member)) is not a string")
     }
     return bytes.withUnsafeBufferPointer { JSONNode.unescaped($0[range.dropFirst().dropLast()]) }
+  }
+
+  /// A string; nil when the member is missing or null.
+  func optionalText(_ member: String) throws(Problem) -> String? {
+    has(member) ? try text(member) : nil
   }
 
   /// A whole number of 32 bits; nil when the member is missing.
@@ -110,25 +135,27 @@ private struct Scan {
   var ranges: [Range<Int>?]
   var refusal: Problem?
 
-  init(_ text: UnsafeBufferPointer<UInt8>, _ shape: ObjectBody.Shape) throws(JSONSyntaxError) {
+  init(
+    _ scanner: inout JSONScanner, _ text: UnsafeBufferPointer<UInt8>, _ start: Int, _ shape: ObjectBody.Shape
+  ) throws(JSONSyntaxError) {
     ranges = Array(repeating: nil, count: shape.members.count)
-    var scanner = JSONScanner(text)
     guard scanner.take(UInt8(ascii: "{")) else {
       _ = try scanner.value()
-      try scanner.end()
       refusal = Problem(.badRequest, "\(shape.name) is a JSON object; this is another value")
       return
     }
     var isFirst = true
     while !scanner.take(UInt8(ascii: "}")) {
-      if !isFirst, !scanner.take(UInt8(ascii: ",")) { throw scanner.missing("\",\" or \"}\"") }
+      if !isFirst, !scanner.take(UInt8(ascii: ",")) { throw scanner.missing("\",\" or \"}\"", in: "an object") }
       isFirst = false
-      guard scanner.peek() == UInt8(ascii: "\"") else { throw scanner.missing("a member name in quotes") }
+      guard scanner.peek() == UInt8(ascii: "\"") else {
+        throw scanner.missing("a member name in quotes", in: "an object")
+      }
       let name = JSONNode.unescaped(text[try scanner.string()])
-      guard scanner.take(UInt8(ascii: ":")) else { throw scanner.missing("\":\"") }
-      note(name, at: try scanner.value(), shape)
+      guard scanner.take(UInt8(ascii: ":")) else { throw scanner.missing("\":\"", in: "an object") }
+      let value = try scanner.value()
+      note(name, at: start + value.lowerBound..<start + value.upperBound, shape)
     }
-    try scanner.end()
   }
 
   private mutating func note(_ name: String, at range: Range<Int>, _ shape: ObjectBody.Shape) {
@@ -148,7 +175,8 @@ private struct Scan {
 }
 
 extension JSONScanner {
-  fileprivate mutating func missing(_ wanted: String) -> JSONSyntaxError {
-    peek() == nil ? failure("the text ends inside an object") : failure("\(wanted) is missing")
+  /// `wanted` does not come next.
+  mutating func missing(_ wanted: String, in place: String) -> JSONSyntaxError {
+    peek() == nil ? failure("the text ends inside \(place)") : failure("\(wanted) is missing")
   }
 }

@@ -18,6 +18,15 @@ extension Problem {
       self = .forbiddenTransition("task \(id) is \(status.rawValue), which does not allow this", status)
     case .handlerPending(let id):
       self.init(.handlerPending, "the handler of task \(id) is still to be called; try again when it is delivered")
+    case .noHandler(let id, let status):
+      self = .forbiddenTransition(
+        "the type of task \(id) names no handler for tasks that are \(status.rawValue)", status)
+    case .keyTaken(let id):
+      self.init(.keyTaken, "\(error); task \(id) can be retried when that one is deleted or its retention has ended")
+    case .queueFull(_, let limit):
+      self.init(
+        .queueFull, "\(error); try again later, or raise the type's queueCapacity", facts: [("limit", .number(limit))],
+        headers: [("Retry-After", "1")])
     case .noResult(_, let status, let failure):
       self.init(
         .noResult, "the task is \(status.rawValue) and has no result; see \"error\"",

@@ -15,9 +15,11 @@ enum ProblemCode: String, Sendable, CaseIterable {
   case notFinal = "not_final"
   case forbiddenTransition = "forbidden_transition"
   case handlerPending = "handler_pending"
+  case keyTaken = "key_taken"
   case noResult = "no_result"
   case tooLarge = "too_large"
   case tooMany = "too_many"
+  case queueFull = "queue_full"
   case `internal`
   case redisUnavailable = "redis_unavailable"
 
@@ -28,9 +30,10 @@ enum ProblemCode: String, Sendable, CaseIterable {
     case .forbidden: (403, "Forbidden")
     case .unknownTask, .unknownType, .unknownPath: (404, "Not Found")
     case .methodNotAllowed: (405, "Method Not Allowed")
-    case .notFinal, .forbiddenTransition, .handlerPending: (409, "Conflict")
+    case .notFinal, .forbiddenTransition, .handlerPending, .keyTaken: (409, "Conflict")
     case .noResult: (410, "Gone")
     case .tooLarge, .tooMany: (413, "Content Too Large")
+    case .queueFull: (429, "Too Many Requests")
     case .internal: (500, "Internal Server Error")
     case .redisUnavailable: (503, "Service Unavailable")
     }
@@ -63,8 +66,15 @@ struct Problem: Error, Sendable {
   }
 
   var response: HTTPResponse {
-    let (status, title) = code.answer
     var writer = JSONWriter(capacity: 256 + detail.utf8.count)
+    write(to: &writer)
+    return HTTPResponse(
+      status: code.answer.status, contentType: "application/problem+json", headers: headers, body: writer.bytes)
+  }
+
+  /// The object that is the body of the answer, or stands in the place of one entry's answer.
+  func write(to writer: inout JSONWriter) {
+    let (status, title) = code.answer
     writer.beginObject()
     writer.member("type", "about:blank")
     writer.member("title", title)
@@ -80,8 +90,6 @@ struct Problem: Error, Sendable {
       }
     }
     writer.endObject()
-    return HTTPResponse(
-      status: status, contentType: "application/problem+json", headers: headers, body: writer.bytes)
   }
 }
 

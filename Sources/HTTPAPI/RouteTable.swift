@@ -4,16 +4,27 @@ internal import TaskStore
 
 /// Every path of the API; a path in words stands before one with `{…}` that it fits too.
 enum RouteTable {
-  static func endpoints(_ store: TaskStore, _ status: HostStatus, _ waits: OpenWaits) -> [Endpoint] {
+  static func endpoints(
+    _ store: TaskStore, _ status: HostStatus, _ schedules: [Schedule], _ waits: OpenWaits
+  ) -> [Endpoint] {
     [
       Endpoint("/v1/tasks", SubmitRoute.submit(store), ListRoute.list(store)),
+      Endpoint("/v1/tasks/batch", SubmitBatchRoute.submit(store)),
+      Endpoint("/v1/tasks/retry", BulkRoutes.retry(store)),
+      Endpoint("/v1/tasks/delete", BulkRoutes.delete(store)),
       Endpoint("/v1/tasks/status", BatchRoutes.statuses(store)),
       Endpoint("/v1/tasks/results", BatchRoutes.results(store)),
-      Endpoint("/v1/tasks/{id}", TaskRoutes.record(store, waits)),
+      Endpoint("/v1/tasks/{id}", TaskRoutes.record(store, waits), ActionRoutes.delete(store)),
       Endpoint("/v1/tasks/{id}/status", TaskRoutes.status(store), SettleRoutes.status(store)),
       Endpoint("/v1/tasks/{id}/result", TaskRoutes.result(store), SettleRoutes.result(store)),
+      Endpoint("/v1/tasks/{id}/cancel", ActionRoutes.cancel(store)),
+      Endpoint("/v1/tasks/{id}/retry", ActionRoutes.retry(store)),
+      Endpoint("/v1/tasks/{id}/callback", ActionRoutes.callHandler(store)),
       Endpoint("/v1/types", TypeRoutes.all(store, status)),
       Endpoint("/v1/types/{type}", TypeRoutes.one(store, status)),
+      Endpoint("/v1/types/{type}/pause", TypeRoutes.pause(store, status)),
+      Endpoint("/v1/types/{type}/resume", TypeRoutes.resume(store, status)),
+      Endpoint("/v1/schedules", ScheduleRoutes.all(store, schedules)),
       Endpoint("/healthz", HealthRoutes.alive()),
       Endpoint("/readyz", HealthRoutes.ready(status)),
     ]

@@ -88,12 +88,9 @@ struct Router: Sendable {
 extension Router {
   /// What belongs to the API and cannot be had yet, so that nobody takes it for a wrong method or a task.
   static let planned: [(method: String, path: PathPattern)] = [
-    ("POST", "/v1/tasks/batch"), ("POST", "/v1/tasks/retry"), ("POST", "/v1/tasks/delete"),
-    ("POST", "/v1/tasks/{id}/cancel"), ("POST", "/v1/tasks/{id}/retry"), ("POST", "/v1/tasks/{id}/callback"),
-    ("DELETE", "/v1/tasks/{id}"), ("GET", "/v1/tasks/{id}/events"), ("GET", "/v1/events"),
+    ("GET", "/v1/tasks/{id}/events"), ("GET", "/v1/events"),
     ("POST", "/v1/groups"), ("GET", "/v1/groups/{id}"), ("POST", "/v1/groups/{id}/cancel"),
-    ("POST", "/v1/types/{type}/pause"), ("POST", "/v1/types/{type}/resume"),
-    ("GET", "/v1/workers"), ("GET", "/v1/plugins"), ("GET", "/v1/schedules"), ("POST", "/v1/reload"),
+    ("GET", "/v1/workers"), ("GET", "/v1/plugins"), ("POST", "/v1/reload"),
     ("GET", "/metrics"), ("GET", "/openapi.json"), ("GET", "/"),
   ]
 }

@@ -59,6 +59,9 @@ package enum Log {
     write(.error, message, fields)
   }
 
+  /// Whether lines of the level are written.
+  package static func shows(_ level: Level) -> Bool { settings.withLock { level >= $0.level } }
+
   package static func write(
     _ level: Level, _ message: () -> String, _ fields: KeyValuePairs<String, String> = [:]
   ) {

@@ -24,13 +24,43 @@ func explain(_ error: any Error, root: String) -> String {
   case DecodingError.keyNotFound(let key, let context):
     "\(path(context.codingPath + [key], root: root)): missing"
   case DecodingError.valueNotFound(let type, let context):
-    "\(path(context.codingPath, root: root)): expected \(type), found null"
-  case DecodingError.typeMismatch(_, let context), DecodingError.dataCorrupted(let context):
-    "\(path(context.codingPath, root: root)): \(context.debugDescription)"
+    "\(path(context.codingPath, root: root)): expected \(kind(of: type)), found null"
+  case DecodingError.typeMismatch(let type, let context):
+    "\(path(context.codingPath, root: root)): \(inPlainWords(context.debugDescription, expected: type))"
+  case DecodingError.dataCorrupted(let context):
+    "\(path(context.codingPath, root: root)): \(inPlainWords(context.debugDescription))"
   case EncodingError.invalidValue(_, let context):
     "\(path(context.codingPath, root: root)): \(context.debugDescription)"
   default:
     String(describing: error)
+  }
+}
+
+/// Foundation's and Swift's own words for whoever made the JSON; those of other code stay as they are.
+private func inPlainWords(_ text: String, expected type: (any Any.Type)? = nil) -> String {
+  if let type, text.isEmpty || text.hasPrefix("Expected to decode") { return "expected \(kind(of: type))" }
+  // The host passes nothing that is not JSON: it is the decoder that cannot hold a value, and it does not say where.
+  if text.hasPrefix("The given data was not valid JSON") {
+    return "a number is not whole or too large for its place, or a string has an escape that is no character"
+  }
+  if text.hasPrefix("Cannot initialize "), let words = text.firstRange(of: " from invalid "),
+    let value = text[words.upperBound...].firstRange(of: " value ")
+  {
+    return "\"\(text[value.upperBound...])\" is none of its values"
+  }
+  return text
+}
+
+/// What a Swift type is in JSON.
+private func kind(of type: any Any.Type) -> String {
+  switch type {
+  case is any FixedWidthInteger.Type: "a whole number"
+  case is any BinaryFloatingPoint.Type, is Decimal.Type: "a number"
+  case is String.Type: "a string"
+  case is Bool.Type: "true or false"
+  case is [Any].Type: "an array"
+  case is [String: Any].Type: "an object"
+  default: "\(type)"
   }
 }
 

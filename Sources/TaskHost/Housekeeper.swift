@@ -10,8 +10,8 @@ internal import WorkerControl
 ///
 /// Duties: 1. pass on the heartbeats of this host's workers, and tell them when Redis has them; 2. take the leases of dead
 /// workers at once, and those of foreign ones that have not moved for a whole lease time; 3. trim what is finished beyond
-/// the retention; 4. read now and then which types and hosts there are; 5. notice that Redis forgot this host. What is due
-/// and lost wake tokens are looked after inside the heartbeat's script.
+/// the retention; 4. read now and then which types and hosts there are; 5. notice that Redis forgot this host; 6. make the
+/// tasks of schedules. What is due and lost wake tokens are looked after inside the heartbeat's script.
 final class Housekeeper: Sendable {
   private struct State {
     var beats: [String: (beat: Housekeeping.Beat, number: Int64, channel: ControlChannel)] = [:]
@@ -31,6 +31,7 @@ final class Housekeeper: Sendable {
   private let store: TaskStore
   private let name: String
   private let types: [TypeDefinition]
+  private let schedules: [Schedule]
   private let lease: Duration
   private let state = Monitor(State())
   /// Called with the id of a worker of this host whose lease was taken: it must end.
@@ -38,16 +39,19 @@ final class Housekeeper: Sendable {
 
   /// Nanoseconds that trimming may take of one round.
   static let trimTime: Int64 = 300_000_000
+  /// Nanoseconds between two rounds, however much comes due.
+  static let shortestWait: Int64 = 20_000_000
   /// Rounds between two looks at types and hosts.
   static let refreshEvery = 10
 
   init(
-    store: TaskStore, name: String, types: [TypeDefinition], lease: Duration,
+    store: TaskStore, name: String, types: [TypeDefinition], schedules: [Schedule], lease: Duration,
     lost: @escaping @Sendable (String) -> Void
   ) {
     self.store = store
     self.name = name
     self.types = types
+    self.schedules = schedules
     self.lease = lease
     self.lost = lost
   }
@@ -84,6 +88,7 @@ final class Housekeeper: Sendable {
   func run(voidingLeases: Bool, voided: @escaping @Sendable () -> Void) {
     var backoff = Backoff(initial: .milliseconds(50), limit: .milliseconds(1000))
     var mustVoid = voidingLeases
+    var schedules: ScheduleLoop?
     while !state.withLock({ $0.isOver }) {
       do throws(RedisError) {
         let redis = try Housekeeping(to: store.address, keys: store.keys)
@@ -93,7 +98,7 @@ final class Housekeeper: Sendable {
           voided()
         }
         backoff.reset()
-        try serve(redis)
+        try serve(redis, &schedules)
       } catch {
         Log.debug("housekeeping: \(error)")
       }
@@ -101,7 +106,8 @@ final class Housekeeper: Sendable {
     }
   }
 
-  private func serve(_ redis: Housekeeping) throws(RedisError) {
+  private func serve(_ redis: Housekeeping, _ schedules: inout ScheduleLoop?) throws(RedisError) {
+    schedules?.forget()
     let period = max(20, min(1000, lease.millis / 10)) * 1_000_000
     // Seen on this connection only: an unbroken one is what makes a count that stands still a sign of death.
     var sightings: [String: Sighting] = [:]
@@ -123,7 +129,17 @@ final class Housekeeper: Sendable {
         let report = try beat(redis)
         try takeStaleLeases(redis, report, &sightings)
         try trim(redis, report)
-        if report.hasMore { next = now }
+        if report.hasMore {
+          next = now
+        } else {
+          // Redis' clock is known from here on.
+          var loop = schedules ?? ScheduleLoop(self.schedules, start: report.now)
+          defer { schedules = loop }
+          try loop.run(redis, now: report.now)
+          if let due = [report.nextDue, loop.nextDue].compactMap({ $0 }).min() {
+            next = min(next, now + max(Self.shortestWait, (due.millis - report.now.millis) * 1_000_000))
+          }
+        }
         if round % Self.refreshEvery == 0 {
           // Before three leases have passed the other one may be a dead one.
           if now - start > 3 * lease.millis * 1_000_000 { lookForNamesake() }
@@ -142,6 +158,7 @@ final class Housekeeper: Sendable {
     }
     let report = try redis.beat(host: store.hostID, types: types.map(\.name), workers: beats.map(\.beat))
     store.clock.heard(report.now)
+    store.note(report.backlogs)
     if !report.isKnown, store.wasConnected { store.registerAgain() }
     for entry in beats where !report.lost.contains(entry.beat.worker) {
       // A worker that has just gone is noticed by its process, not here.
@@ -189,7 +206,7 @@ final class Housekeeper: Sendable {
     for list in report.finished {
       guard let type = types.first(where: { $0.name == list.type }) else { continue }
       let before = Timestamp(millis: report.now.millis - type.retentionAge.millis)
-      guard list.count > type.retentionCount || list.count > 0 && list.oldest < before else { continue }
+      guard list.count > type.retentionCount || list.oldest.map({ $0 < before }) ?? true else { continue }
       while try redis.retain(type: list.type, list: list.name, count: type.retentionCount, before: before) {
         if MonotonicClock.now > end { return }
       }

@@ -43,6 +43,14 @@ package struct TaskID: Hashable, Sendable, Comparable, CustomStringConvertible {
     self.init(Array(text.utf8))
   }
 
+  /// The id of the task that a schedule makes at a due time: the same whichever host makes it.
+  package init(schedule: String, due: Timestamp, shard: UInt8 = 0) {
+    let text = Array("\(schedule) \(due.millis)".utf8)
+    let high = UInt64(truncatingIfNeeded: due.millis) << 16 | 0x7000 | fnv1a(text, basis: 0xcbf2_9ce4_8422_2325) & 0xfff
+    let low = fnv1a(text.reversed(), basis: 0x8422_2325_cbf2_9ce4)
+    self.init(high: high, low: 0x8000_0000_0000_0000 | low >> 2 & ~0xff | UInt64(shard))
+  }
+
   /// The shard that holds the task, 0–255.
   package var shard: UInt8 { UInt8(truncatingIfNeeded: low) }
 
@@ -83,6 +91,11 @@ package struct TaskID: Hashable, Sendable, Comparable, CustomStringConvertible {
 private func hexDigit(_ value: UInt64) -> UInt8 {
   let digit = UInt8(truncatingIfNeeded: value & 15)
   return digit < 10 ? digit + UInt8(ascii: "0") : digit - 10 + UInt8(ascii: "a")
+}
+
+/// FNV-1a (Fowler, Noll, Vo) of 64 bits.
+private func fnv1a(_ bytes: some Sequence<UInt8>, basis: UInt64) -> UInt64 {
+  bytes.reduce(basis) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3 }
 }
 
 /// Makes ids without locks or system calls; may be called from any thread.

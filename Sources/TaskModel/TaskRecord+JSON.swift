@@ -13,13 +13,14 @@ extension TaskRecord {
 
   /// Writes the record as the HTTP API answers it; members that do not apply are left out.
   ///
-  /// `definition` tells the name of the handler, when the type is known.
-  package func write(to writer: inout JSONWriter, parts: Parts = .all, definition: TypeDefinition?) {
+  /// `handler` is the name of the callback or exception handler, when the type is known.
+  package func write(to writer: inout JSONWriter, parts: Parts = .all, handler: String?) {
     writer.beginObject()
     writer.member("id", id.description)
     writer.member("type", type)
     writer.member("status", status.rawValue)
     writer.member("priority", priority.name)
+    if let key { writer.member("key", key) }
     writer.member("attempts", Int64(attempts))
     writer.member("maxAttempts", Int64(maxAttempts))
     writer.member("crashes", Int64(crashes))
@@ -34,7 +35,7 @@ extension TaskRecord {
       if !progress.note.isEmpty { writer.member("note", progress.note) }
       writer.endObject()
     }
-    writeHandler(to: &writer, definition: definition)
+    writeHandler(to: &writer, handler)
     writer.member("createdAt", createdAt.iso8601)
     for (name, time) in [
       ("dueAt", dueAt), ("startedAt", startedAt), ("finishedAt", finishedAt), ("deadline", deadline),
@@ -53,10 +54,16 @@ extension TaskRecord {
     }
     if isDetached { writer.member("detached", true) }
     if let trace { writer.member("trace", trace) }
+    if parts.contains(.log), !log.isEmpty {
+      writer.key("log")
+      writer.beginArray()
+      for line in log { writer.raw(line) }
+      writer.endArray()
+    }
     writer.endObject()
   }
 
-  private func writeHandler(to writer: inout JSONWriter, definition: TypeDefinition?) {
+  private func writeHandler(to writer: inout JSONWriter, _ name: String?) {
     let state: String
     switch handler.phase {
     case .none: return
@@ -66,9 +73,7 @@ extension TaskRecord {
     }
     writer.key("callback")
     writer.beginObject()
-    if let name = status == .completed ? definition?.callback : definition?.exceptionHandler {
-      writer.member("name", name)
-    }
+    if let name { writer.member("name", name) }
     writer.member("status", state)
     writer.member("attempts", Int64(handler.attempts))
     if let error = handler.lastError { writer.member("lastError", error) }

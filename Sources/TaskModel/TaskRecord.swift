@@ -54,6 +54,10 @@ package struct TaskRecord: Sendable {
   package var origin: Origin?
   package var isDetached = false
   package var trace: String?
+  /// Unique within the type.
+  package var key: String?
+  /// The last lines, each a JSON object.
+  package var log: [[UInt8]] = []
 
   package init(id: TaskID, type: String, status: TaskStatus, createdAt: Timestamp) {
     self.id = id

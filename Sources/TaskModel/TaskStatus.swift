@@ -56,7 +56,7 @@ package enum HandlerPhase: UInt8, Sendable {
 }
 
 /// Which of a type's pending tasks go first.
-package enum TaskPriority: UInt8, Sendable {
+package enum TaskPriority: UInt8, Sendable, CaseIterable {
   case high = 0x68  // "h"
   case normal = 0x6e  // "n"
   case low = 0x6c  // "l"
@@ -67,5 +67,10 @@ package enum TaskPriority: UInt8, Sendable {
     case .normal: "normal"
     case .low: "low"
     }
+  }
+
+  package init?(name: String) {
+    guard let priority = Self.allCases.first(where: { $0.name == name }) else { return nil }
+    self = priority
   }
 }

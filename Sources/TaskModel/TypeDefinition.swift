@@ -20,6 +20,9 @@ package struct TypeDefinition: Sendable, Equatable {
   /// How long an attempt may take; nil: without limit.
   package var timeout: Duration?
 
+  /// The name of the handler that a task calls when it ends so.
+  package func handler(of status: TaskStatus) -> String? { status == .completed ? callback : exceptionHandler }
+
   package init(
     name: String, executor: String, callback: String?, exceptionHandler: String?, worker: String, threads: Int,
     retentionAge: Duration, retentionCount: Int, maxParams: Int, maxResult: Int, retry: RetryPolicy = .task,

@@ -23,21 +23,37 @@ package final class Housekeeping {
     package let type: String
     /// `done` or `dead`.
     package let name: String
-    package let oldest: Timestamp
+    /// When its oldest task ended; nil: what stands first is no task any more.
+    package let oldest: Timestamp?
     package let count: Int
+  }
+
+  /// Tasks of a type that wait.
+  package struct Backlog: Sendable, Equatable {
+    package var pending: Int
+    package var scheduled: Int
+
+    package init(pending: Int, scheduled: Int) {
+      self.pending = pending
+      self.scheduled = scheduled
+    }
   }
 
   package struct Report: Sendable {
     package let now: Timestamp
     /// Workers of this host whose lease was taken.
     package let lost: [String]
+    /// Lists that are not empty.
     package let finished: [FinishedList]
+    package let backlogs: [String: Backlog]
     /// Heartbeats counted, of all hosts and workers.
     package let beats: [String: String]
     /// Whether Redis knows this host.
     package let isKnown: Bool
     /// Whether there was more to move than one call may.
     package let hasMore: Bool
+    /// When the next task or handler call comes due, or expires.
+    package let nextDue: Timestamp?
   }
 
   private let connection: ScriptConnection
@@ -63,16 +79,17 @@ package final class Housekeeping {
       }
       return call.command
     }
-    guard let parts = answer.arrayValue, parts.count == 6 else { throw .refused("heartbeat answered something else") }
-    let lists = parts[2].arrayValue ?? []
+    guard let parts = answer.arrayValue, parts.count == 7 else { throw .refused("heartbeat answered something else") }
+    let numbers = parts[2].arrayValue ?? []
     var finished: [FinishedList] = []
-    for index in stride(from: 0, to: lists.count - 4, by: 5) {
-      let type = lists[index].textValue ?? ""
-      for (offset, name) in [(1, "done"), (3, "dead")] {
-        finished.append(
-          FinishedList(
-            type: type, name: name, oldest: Timestamp(millis: lists[index + offset].integerValue ?? 0),
-            count: Int(lists[index + offset + 1].integerValue ?? 0)))
+    var backlogs: [String: Backlog] = [:]
+    for index in stride(from: 0, to: numbers.count - 6, by: 7) {
+      let type = numbers[index].textValue ?? ""
+      func number(_ offset: Int) -> Int64 { numbers[index + offset].integerValue ?? 0 }
+      backlogs[type] = Backlog(pending: Int(number(1)), scheduled: Int(number(2)))
+      for (offset, name) in [(3, "done"), (5, "dead")] where number(offset) >= 0 {
+        let oldest = number(offset) == 0 ? nil : Timestamp(millis: number(offset))
+        finished.append(FinishedList(type: type, name: name, oldest: oldest, count: Int(number(offset + 1))))
       }
     }
     let pairs = parts[3].arrayValue ?? []
@@ -82,8 +99,9 @@ package final class Housekeeping {
     }
     return Report(
       now: Timestamp(millis: parts[0].integerValue ?? 0),
-      lost: (parts[1].textValue ?? "").split(separator: " ").map(String.init), finished: finished, beats: beats,
-      isKnown: parts[4] == .integer(1), hasMore: parts[5] == .integer(1))
+      lost: (parts[1].textValue ?? "").split(separator: " ").map(String.init), finished: finished,
+      backlogs: backlogs, beats: beats, isKnown: parts[4] == .integer(1), hasMore: parts[5] == .integer(1),
+      nextDue: parts[6].integerValue.flatMap { $0 > 0 ? Timestamp(millis: $0) : nil })
   }
 
   /// Takes the lease of a worker or host and gives back all it held.
@@ -112,6 +130,56 @@ package final class Housekeeping {
     let marked = try connection.redis.call(RedisCommand(words: "HKEYS", connection.keys.leases))
     let all = (answer.arrayValue ?? []) + (marked.arrayValue ?? [])
     return Array(Set(all.compactMap(\.textValue)))
+  }
+
+  /// What came of a due time.
+  package enum Firing: Sendable, Equatable {
+    case stored(TaskID)
+    /// It, or a later one, was dealt with before.
+    case done(last: Timestamp)
+    /// As many tasks of the type wait as may.
+    case full
+  }
+
+  /// Stores the task of a schedule unless its due time, or a later one, was dealt with; may be repeated, by any host.
+  ///
+  /// `schedule` is what tells it from others: name and times.
+  package func fire(
+    _ schedule: String, due: Timestamp, _ submission: Submission, of definition: TypeDefinition
+  ) throws(RedisError) -> Firing {
+    let id = TaskID(schedule: connection.keys.prefix + schedule, due: due)
+    if StoredRecord.needsKey(submission.params) {
+      _ = try connection.redis.call(storeBody(connection.keys.params(id), submission.params))
+    }
+    let answer = try connection.run { connection in
+      var call = connection.command(.fire, keyCount: 1, capacity: submission.params.count + 512)
+      call.key { connection.keys.appendRecord(id, to: &$0) }
+      call.add(schedule)
+      call.add(due.millis)
+      call.add { StoredRecord.append(to: &$0, submission, maxAttempts: definition.retry.attempts, now: due) }
+      call.add(Int64(definition.queueCapacity))
+      return call.command
+    }
+    let (verdict, last) = try firing(answer)
+    return verdict == 1 ? .stored(id) : verdict == 0 ? .done(last: last) : .full
+  }
+
+  /// Makes a schedule known from a time on; returns the due time dealt with last, or that time if it was not known.
+  package func know(_ schedule: String, from now: Timestamp) throws(RedisError) -> Timestamp {
+    let answer = try connection.run { connection in
+      var call = connection.command(.fire)
+      call.add(schedule)
+      call.add(now.millis)
+      return call.command
+    }
+    return try firing(answer).last
+  }
+
+  private func firing(_ answer: RedisReply) throws(RedisError) -> (verdict: Int64, last: Timestamp) {
+    guard let parts = answer.arrayValue, parts.count == 2, let verdict = parts[0].integerValue,
+      let last = parts[1].integerValue
+    else { throw .refused("fire answered something else") }
+    return (verdict, Timestamp(millis: last))
   }
 
   /// Removes finished tasks of one list that are too many or too old, one bounded step.

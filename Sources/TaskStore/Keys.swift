@@ -24,11 +24,18 @@ package struct Keys: Sendable {
   /// A result in a key of its own; `name` tells the writers of one task apart.
   package func result(_ id: TaskID, name: String) -> String { "\(prefix)r:\(id):\(name)" }
   package func progress(_ id: TaskID) -> String { "\(prefix)g:\(id)" }
+  package func log(_ id: TaskID) -> String { "\(prefix)l:\(id)" }
   /// The list with the token that says: this type's queue has something to take.
   package func wake(_ type: String) -> String { "\(prefix)wake:\(type)" }
   /// The same for its handler queue.
   package func handlerWake(_ type: String) -> String { "\(prefix)hwake:\(type)" }
+  /// The list with the ids of tasks that the worker holds and that somebody wants stopped.
+  package func messages(to worker: String) -> String { "\(prefix)ctl:\(worker)" }
   package func counters(_ type: String) -> String { "\(prefix)n:\(type)" }
+  /// Which types are paused, and which may have tasks of other priorities than normal.
+  package var control: String { "\(prefix)control" }
+  /// When each schedule was last dealt with.
+  package var schedules: String { "\(prefix)schedules" }
   package var types: String { "\(prefix)types" }
   package var seen: String { "\(prefix)seen" }
   package var hosts: String { "\(prefix)hosts" }

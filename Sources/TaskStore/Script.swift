@@ -3,8 +3,8 @@ package import Redis
 
 /// The Lua scripts: every change of a task is one call of one of them.
 package enum Script: String, CaseIterable, Sendable {
-  case submit, take, complete, body, hello, register, heartbeat, reap, settle, cancel, retry, delete, retain, watch,
-    page
+  case submit, take, complete, body, hello, register, heartbeat, reap, settle, cancel, retry, delete, recall, pause,
+    fire, retain, watch, page
 
   /// The whole text: first line, prelude, script.
   package var text: String {
@@ -27,6 +27,9 @@ package enum Script: String, CaseIterable, Sendable {
     case .cancel: PackageResources.cancel_lua
     case .retry: PackageResources.retry_lua
     case .delete: PackageResources.delete_lua
+    case .recall: PackageResources.recall_lua
+    case .pause: PackageResources.pause_lua
+    case .fire: PackageResources.fire_lua
     case .retain: PackageResources.retain_lua
     case .watch: PackageResources.watch_lua
     case .page: PackageResources.page_lua

@@ -23,9 +23,10 @@ final class StoreLink: Sendable {
 
   struct Pending: Sendable {
     let submission: Submission
+    let definition: TypeDefinition
     let id: TaskID
     let deadline: Int64
-    let complete: @Sendable (Result<TaskID, TaskStoreError>) -> Void
+    let complete: @Sendable (Result<Receipt, TaskStoreError>) -> Void
   }
 
   private struct Mailbox {
@@ -53,6 +54,7 @@ final class StoreLink: Sendable {
   private let mailbox = Monitor(Mailbox())
   private let isUp = Monitor(false)
   private let thread = Monitor<NativeThread?>(nil)
+  private let backlogs = Lock<[String: Housekeeping.Backlog]>([:])
 
   init(address: RedisAddress, keys: Keys, clock: RedisClock, registration: HostRegistration) {
     self.address = address
@@ -252,19 +254,26 @@ final class StoreLink: Sendable {
   private func finishSubmit(_ connection: ScriptConnection, _ round: inout Round) throws(RedisError) -> Bool {
     for pending in round.submit where StoredRecord.needsKey(pending.submission.params) { _ = try answer(connection) }
     let reply = try answer(connection)
-    let last = round.isRepeat ? try answer(connection).integerValue : nil
+    let last = round.isRepeat ? try answer(connection).bulkValue : nil
     if Self.isForgotten(reply) { return false }
-    let isStored: Bool
+    let words: [UInt8]?
     switch reply {
-    case .integer(1): isStored = true
-    case .integer: throw .disconnected(reason: "Redis does not know this host any more")
-    case .error: isStored = last == registration.nextNumber
+    case .array(let parts):
+      words = parts.first?.bulkValue ?? []
+      note(parts.dropFirst())
+    case .null: throw .disconnected(reason: "Redis does not know this host any more")
+    case .error: words = SubmissionWords.remembered(last, of: registration.nextNumber)
     default: throw .disconnected(reason: "unexpected answer to a submission")
     }
     registration.submitted()
     let done = round.submit
     round.submit.removeAll(keepingCapacity: true)
-    for pending in done { pending.complete(isStored ? .success(pending.id) : .failure(.outOfMemory)) }
+    guard let words else {
+      for pending in done { pending.complete(.failure(.outOfMemory)) }
+      return true
+    }
+    let said = SubmissionWords(words, count: done.count)
+    for (index, pending) in done.enumerated() { pending.complete(said.result(index, of: pending)) }
     return true
   }
 
@@ -284,15 +293,49 @@ final class StoreLink: Sendable {
     for task in tasks { call.key { keys.appendRecord(task.id, to: &$0) } }
     call.add(registration.host)
     call.add(registration.nextNumber)
+    call.add(limits(of: tasks))
     let now = clock.now
     for task in tasks {
       call.add { bytes in
-        StoredRecord.append(
-          to: &bytes, type: task.submission.type, priority: task.submission.priority, params: task.submission.params,
-          paramsInKey: StoredRecord.needsKey(task.submission.params), extras: task.submission.extras, createdAt: now)
+        StoredRecord.append(to: &bytes, task.submission, maxAttempts: task.definition.retry.attempts, now: now)
       }
     }
     return call.command
+  }
+
+  // MARK: Capacity
+
+  /// Tasks that others may add to a type before this host hears of it.
+  private static let slack = 16 * callTasks
+
+  /// The types that may be full, for the script to look: for others its look would be one more call.
+  private func limits(of tasks: [Pending]) -> String {
+    let known = backlogs.withLock { $0 }
+    var words: [String: Int] = [:]
+    for task in tasks {
+      let definition = task.definition
+      let backlog = known[definition.name].map { $0.pending + $0.scheduled } ?? definition.queueCapacity
+      if backlog + Self.slack > definition.queueCapacity { words[definition.name] = definition.queueCapacity }
+    }
+    return words.map { "\($0.key) \($0.value)" }.joined(separator: " ")
+  }
+
+  /// How many tasks of a type wait, as the heartbeat counted them.
+  func note(_ counted: [String: Housekeeping.Backlog]) {
+    backlogs.withLock { $0.merge(counted) { $1 } }
+  }
+
+  /// The same from the answer to a submission: type, PENDING and SCHEDULED tasks, and so on; -1 where that is not known.
+  private func note(_ counted: ArraySlice<RedisReply>) {
+    let parts = Array(counted)
+    backlogs.withLock { backlogs in
+      for index in stride(from: 0, to: parts.count - 2, by: 3) {
+        guard let type = parts[index].textValue, var backlog = backlogs[type] else { continue }
+        if let pending = parts[index + 1].integerValue, pending >= 0 { backlog.pending = Int(pending) }
+        if let scheduled = parts[index + 2].integerValue, scheduled >= 0 { backlog.scheduled = Int(scheduled) }
+        backlogs[type] = backlog
+      }
+    }
   }
 
   /// Answers what waited too long, what may not be repeated, and keeps the rest for the next connection.

@@ -30,6 +30,9 @@ package struct StoredRecord: Sendable {
     case cancelAsked = 1
     case watched = 2
     case progress = 4
+    case log = 8
+    case key = 16
+    case expires = 32
   }
 
   private let bytes: ArraySlice<UInt8>
@@ -62,18 +65,14 @@ package struct StoredRecord: Sendable {
   package func has(_ flag: Flag) -> Bool { byte(48) & flag.rawValue != 0 }
 
   package var type: String { String(decoding: slice(Self.headerSize, typeLength), as: UTF8.self) }
-  /// What few submissions have, as a JSON object, or nothing.
-  package var extras: ArraySlice<UInt8> { slice(Self.headerSize + typeLength, extrasLength) }
+  /// What few tasks have.
+  package var extras: Extras { Extras(slice(Self.headerSize + typeLength, extrasLength)) }
   /// The params themselves, or their size as text when they have a key of their own.
   package var params: ArraySlice<UInt8> { slice(Self.headerSize + typeLength + extrasLength, paramsLength) }
   /// The result, the error, or name and size of the result when it has a key of its own.
   package var outcome: ArraySlice<UInt8> { slice(outcomeStart, outcomeLength) }
   /// The last error of the handler.
   package var note: ArraySlice<UInt8> { bytes[(bytes.startIndex + outcomeStart + outcomeLength)...] }
-  /// W3C traceparent as submitted.
-  package var trace: String? {
-    extras.isEmpty ? nil : (try? JSONNode.parse(Array(extras)))?["trace"]?.text
-  }
   /// The name in the key of a result that has one.
   package var resultName: String {
     String(decoding: outcome.prefix { $0 != UInt8(ascii: " ") }, as: UTF8.self)
@@ -115,27 +114,32 @@ package struct StoredRecord: Sendable {
 }
 
 extension StoredRecord {
-  /// Appends the record of a new task.
-  static func append(
-    to bytes: inout [UInt8], type: String, priority: TaskPriority, params: [UInt8], paramsInKey: Bool,
-    extras: [UInt8], createdAt: Timestamp
-  ) {
-    let inline = paramsInKey ? Array(String(params.count).utf8) : params
+  /// Appends the record of a new task; `maxAttempts` are those of its type.
+  static func append(to bytes: inout [UInt8], _ submission: Submission, maxAttempts: Int, now: Timestamp) {
+    let paramsInKey = needsKey(submission.params)
+    let inline = paramsInKey ? Array(String(submission.params.count).utf8) : submission.params
+    let extras = Extras(submission, now: now)
+    let json = extras.json
+    let due = submission.due?.time(from: now)
     bytes.append(format)
-    bytes.append(State.pending.rawValue)
+    bytes.append((due == nil ? State.pending : .scheduled).rawValue)
     bytes.append(HandlerPhase.none.rawValue)
     bytes.append(UInt8(ascii: "0"))
     bytes.append(paramsInKey ? 1 : 0)
-    bytes.append(contentsOf: repeatElement(0, count: 44))
-    bytes.append(priority.rawValue)
-    bytes.append(UInt8(type.utf8.count))
+    bytes.append(contentsOf: repeatElement(0, count: 3))
+    bytes.appendInteger(UInt64(min(maxAttempts, 65_535)), size: 2)
+    bytes.append(contentsOf: repeatElement(0, count: 38))
+    bytes.append(extras.flags)
+    bytes.append(submission.priority.rawValue)
+    bytes.append(UInt8(submission.type.utf8.count))
     bytes.append(contentsOf: repeatElement(0, count: 9))
     bytes.appendInteger(UInt64(inline.count), size: 4)
-    bytes.appendInteger(UInt64(extras.count), size: 2)
-    bytes.appendInteger(UInt64(createdAt.millis), size: 6)
-    bytes.append(contentsOf: repeatElement(0, count: 18))
-    bytes.append(contentsOf: type.utf8)
-    bytes.append(contentsOf: extras)
+    bytes.appendInteger(UInt64(json.count), size: 2)
+    bytes.appendInteger(UInt64(now.millis), size: 6)
+    bytes.appendInteger(UInt64(due?.millis ?? 0), size: 6)
+    bytes.append(contentsOf: repeatElement(0, count: 12))
+    bytes.append(contentsOf: submission.type.utf8)
+    bytes.append(contentsOf: json)
     bytes.append(contentsOf: inline)
   }
 

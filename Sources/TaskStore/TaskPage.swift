@@ -16,6 +16,8 @@ package struct TaskQuery: Sendable {
   package var limit = 50
   package var cursor: String?
   package var parts: TaskRecord.Parts = []
+  /// Only tasks whose callback or exception handler was given up.
+  package var onlyFailedHandlers = false
 
   package init() {}
 }
@@ -25,10 +27,16 @@ private enum Place: String, CaseIterable {
   case running = "run"
   case queue = "q"
   case due = "due"
-  /// The two finished lists, merged by the time of the final status.
   case finished = "fin"
 
-  var lists: [String] { self == .finished ? ["done", "dead"] : [rawValue] }
+  /// The lists of each type that have tasks of the status, or of any; merged by time.
+  func lists(of status: TaskStatus?) -> [String] {
+    switch self {
+    case .running, .due: [rawValue]
+    case .queue: ["q", "qh", "ql"]
+    case .finished: status == nil ? ["done", "dead"] : status == .completed ? ["done"] : ["dead"]
+    }
+  }
 
   /// Whether it is a sorted set, not a list.
   var isSet: Bool { self == .running || self == .due }
@@ -94,76 +102,106 @@ private struct Candidate {
 }
 
 extension TaskStore {
+  /// Entries of each list that a filter looks through at once.
+  private static let searchStep = 256
+
   /// A page of tasks in the order of the contract; nil if the cursor did not come from an earlier page.
   ///
-  /// Where nothing stands between them in time, its cost depends on `limit` and on the number of types alone.
+  /// Where nothing stands between them in time, its cost depends on `limit` and on the number of types alone, and it is one
+  /// round trip. A page that is filtered may be short although its cursor goes on.
   package func page(_ query: TaskQuery) async throws(TaskStoreError) -> TaskPage? {
-    let places = Place.allCases.filter { place in query.status.map(place.shows) ?? true }
+    var places = Place.allCases.filter { place in query.status.map(place.shows) ?? true }
+    if query.onlyFailedHandlers { places = places.filter { $0 == .finished } }
+    guard !places.isEmpty else { return TaskPage(records: [], cursor: nil) }
     guard var cursor = query.cursor.map({ Cursor(text: $0) }) ?? Cursor(places[0]),
       let first = places.firstIndex(of: cursor.place)
     else { return nil }
     let types = query.type.map { [$0] } ?? knownTypes.map(\.name)
-    var found: [(id: TaskID, stored: StoredRecord?)] = []
-    var hasMore = false
-    for place in places[first...] {
-      if cursor.place != place { cursor = Cursor(place) }
-      // What is not there any more leaves gaps; a page may be short only where there are very many.
-      for _ in 0..<8 {
-        hasMore = try await fill(&found, &cursor, types, query)
-        if !hasMore || found.count >= query.limit { break }
+    if types.isEmpty { return TaskPage(records: [], cursor: nil) }
+    var found = Found(query: query)
+    var hasMore = true
+    var rest = places[first...]
+    // What is not there any more, or does not pass the filter, leaves gaps; a page is short only where there are very many.
+    for _ in 0..<8 where hasMore && !found.isFull {
+      let wanted = max(query.onlyFailedHandlers ? Self.searchStep : 16, query.limit - found.tasks.count)
+      let candidates = try await candidates(from: Array(rest), cursor, types, query.status, wanted)
+      for (place, list) in zip(rest, candidates) {
+        if cursor.place != place { cursor = Cursor(place) }
+        hasMore = merge(list, into: &found, &cursor)
+        if hasMore { break }
+        rest = rest.dropFirst()
+        // The next page begins in the next place when this one was read to its end.
+        guard let next = rest.first else { break }
+        cursor = Cursor(next)
+        hasMore = true
       }
-      if hasMore || found.count >= query.limit { break }
     }
-    // The next page begins in the next place when this one was read to its end.
-    if !hasMore, let index = places.firstIndex(of: cursor.place), index + 1 < places.count {
-      cursor = Cursor(places[index + 1])
-      hasMore = true
-    }
-    let records = try await complete(found, parts: query.parts).compactMap { $0 }
+    let records = try await complete(found.tasks, parts: query.parts).compactMap { $0 }
     return TaskPage(records: records, cursor: hasMore ? cursor.text : nil)
   }
 
-  /// Merges the lists of one place up to the limit; returns whether the place has more.
-  private func fill(
-    _ found: inout [(id: TaskID, stored: StoredRecord?)], _ cursor: inout Cursor, _ types: [String], _ query: TaskQuery
-  ) async throws(TaskStoreError) -> Bool {
-    let wanted = max(16, query.limit - found.count)
-    let place = cursor.place
-    var candidates: [Candidate] = []
-    for list in place.lists {
-      let positions = types.map { (type: $0, position: cursor.positions["\(list):\($0)"] ?? "") }
-      let replies = try await read { connection in
-        var call = connection.command(.page)
-        call.add(list)
-        call.add(Int64(wanted))
-        for entry in positions {
-          call.add(entry.type)
-          call.add(entry.position)
-        }
-        return [call.command]
-      }
-      for (type, reply) in zip(types, replies.first?.arrayValue ?? []) {
-        let entries = reply.arrayValue ?? []
-        for index in stride(from: 0, to: entries.count - 2, by: 3) {
-          guard let position = entries[index].textValue, let id = entries[index + 1].bulkValue.flatMap({ TaskID($0) })
-          else { continue }
-          candidates.append(
-            Candidate(
-              list: "\(list):\(type)", position: position, id: id,
-              stored: entries[index + 2].bulkValue.flatMap { StoredRecord($0[...]) },
-              isLastRead: index + 3 == 3 * wanted))
-        }
-      }
+  /// The tasks of a page so far.
+  private struct Found {
+    let query: TaskQuery
+    var tasks: [(id: TaskID, stored: StoredRecord?)] = []
+
+    var isFull: Bool { tasks.count >= query.limit }
+
+    mutating func add(_ candidate: Candidate, of place: Place) {
+      guard let stored = candidate.stored, place.shows(stored.state.status),
+        query.status.map({ $0 == stored.state.status }) ?? true,
+        !query.onlyFailedHandlers || stored.handlerPhase == .failed, !tasks.contains(where: { $0.id == candidate.id })
+      else { return }
+      tasks.append((candidate.id, stored))
     }
-    let merged = merge(candidates, place)
-    for candidate in merged {
-      if found.count >= query.limit { return true }
-      cursor.positions[candidate.list] = candidate.position
-      if let stored = candidate.stored, place.shows(stored.state.status),
-        query.status.map({ $0 == stored.state.status }) ?? true, !found.contains(where: { $0.id == candidate.id })
-      {
-        found.append((candidate.id, stored))
+  }
+
+  /// Reads on in the places, as far as the first ones give enough; the cursor is that of the first.
+  private func candidates(
+    from places: [Place], _ cursor: Cursor, _ types: [String], _ status: TaskStatus?, _ wanted: Int
+  ) async throws(TaskStoreError) -> [[Candidate]] {
+    let lists = places.map { place in
+      place.lists(of: status).flatMap { list in types.map { (list: list, type: $0, name: "\(list):\($0)") } }
+    }
+    let replies = try await read { connection in
+      var call = connection.command(.page)
+      call.add(Int64(wanted))
+      for (index, place) in lists.enumerated() {
+        for list in place {
+          call.add(list.list)
+          call.add(list.type)
+          call.add(index == 0 ? cursor.positions[list.name] ?? "" : "")
+        }
+        for _ in 0..<3 { call.add("") }
       }
+      return [call.command]
+    }
+    var answers = (replies.first?.arrayValue ?? [])[...]
+    var result: [[Candidate]] = []
+    for place in lists where answers.count >= place.count && !place.isEmpty {
+      result.append(zip(place, answers.prefix(place.count)).flatMap { Self.candidates(of: $0.name, $1, wanted) })
+      answers = answers.dropFirst(place.count)
+    }
+    return result
+  }
+
+  private static func candidates(of list: String, _ reply: RedisReply, _ wanted: Int) -> [Candidate] {
+    let entries = reply.arrayValue ?? []
+    return stride(from: 0, to: entries.count - 2, by: 3).compactMap { index in
+      guard let position = entries[index].textValue, let id = entries[index + 1].bulkValue.flatMap({ TaskID($0) })
+      else { return nil }
+      return Candidate(
+        list: list, position: position, id: id,
+        stored: entries[index + 2].bulkValue.flatMap { StoredRecord($0[...]) }, isLastRead: index + 3 == 3 * wanted)
+    }
+  }
+
+  /// Takes over the candidates of the cursor's place up to the limit; returns whether the place has more.
+  private func merge(_ candidates: [Candidate], into found: inout Found, _ cursor: inout Cursor) -> Bool {
+    for candidate in inOrder(candidates, cursor.place) {
+      if found.isFull { return true }
+      cursor.positions[candidate.list] = candidate.position
+      found.add(candidate, of: cursor.place)
       // What stands behind it in its own list is not known, and may belong before the rest of the others.
       if candidate.isLastRead { return true }
     }
@@ -171,9 +209,7 @@ extension TaskStore {
   }
 
   /// Interleaves lists that are each in order; an entry without a record keeps its place behind the one before it.
-  private func merge(
-    _ candidates: [Candidate], _ place: Place
-  ) -> [Candidate] {
+  private func inOrder(_ candidates: [Candidate], _ place: Place) -> [Candidate] {
     var latest: [String: Int64] = [:]
     let keyed = candidates.enumerated().map { index, candidate in
       // Never before the one that stands before it in its own list, or the cursor would pass over that one.

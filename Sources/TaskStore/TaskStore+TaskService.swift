@@ -4,7 +4,7 @@ package import TaskModel
 
 extension TaskStore: TaskService {
   package func asyncExecute(_ type: String, params: some Encodable & Sendable) async throws -> TaskID {
-    try await submit(Submission(type: type, params: Array(JSONEncoder().encode(params))))
+    try await submit(Submission(type: type, params: Array(JSONEncoder().encode(params)))).id
   }
 
   package func updateStatus(_ id: TaskID, to status: TaskStatus, error: TaskError?) async throws {

@@ -47,32 +47,50 @@ extension TaskStore {
     return status
   }
 
-  /// Stops a task that waits; asks for it when it runs.
+  /// How long a cancel waits for a worker that has the task and has not started it, or stops it at once.
+  package static let cancelPatience = Duration.milliseconds(100)
+
+  /// Stops a task that waits; asks for it when a worker has it.
   ///
-  /// Returns whether it is CANCELLED already.
-  package func cancel(_ id: TaskID) async throws(TaskStoreError) -> Bool {
+  /// Returns CANCELLED, or the status of a task that did not stop within `patience`.
+  package func cancel(
+    _ id: TaskID, within patience: Duration = cancelPatience
+  ) async throws(TaskStoreError) -> TaskStatus {
     let (verdict, status) = try await verdict(.cancel, id)
     switch verdict {
-    case 1: return true
-    case 2: return false
+    case 1: return .cancelled
+    case 2:
+      if patience == .zero { return status }
+      await awaitFinal(id, within: patience)
+      return try await statuses([id])[0] ?? status
     default: throw .forbidden(id, status: status)
     }
   }
 
-  /// Lets a failed or cancelled task start anew.
-  package func retry(_ id: TaskID) async throws(TaskStoreError) {
-    let (verdict, status) = try await verdict(.retry, id)
+  /// Calls the handler of a final task again, with all its tries.
+  package func callHandler(_ id: TaskID) async throws(TaskStoreError) -> TaskStatus {
+    let (verdict, status) = try await verdict(.recall, id)
     switch verdict {
-    case 1: return
+    case 1: return status
     case -1: throw .handlerPending(id)
+    case -2: throw .noHandler(id, status: status)
     default: throw .forbidden(id, status: status)
     }
   }
 
-  /// Removes a final task.
-  package func delete(_ id: TaskID) async throws(TaskStoreError) {
-    let (verdict, status) = try await verdict(.delete, id)
-    if verdict != 1 { throw .forbidden(id, status: status) }
+  /// When each schedule last made a task; nil: never.
+  package func lastFired(_ schedules: [String]) async throws(TaskStoreError) -> [Timestamp?] {
+    if schedules.isEmpty { return [] }
+    let replies = try await read { [keys] _ in
+      var command = RedisCommand(words: "HMGET", keys.schedules)
+      for schedule in schedules { command.add(schedule) }
+      return [command]
+    }
+    return (replies.first?.arrayValue ?? []).map { reply in
+      // Time of the last task, a space, and the due time dealt with last.
+      reply.textValue.flatMap { $0.split(separator: " ").dropFirst().first }.flatMap { Int64($0) }
+        .map(Timestamp.init(millis:))
+    }
   }
 
   private func verdict(_ script: Script, _ id: TaskID) async throws(TaskStoreError) -> (Int64, TaskStatus) {
@@ -83,6 +101,18 @@ extension TaskStore {
     }
     guard let answer = replies.first?.arrayValue, answer.count == 2 else { throw .unknownTask(id) }
     return (answer[0].integerValue ?? 0, answer[1].textValue.flatMap(TaskStatus.init) ?? .pending)
+  }
+
+  /// Lets nothing of a type be taken any more, or again; for all hosts, until it is changed.
+  ///
+  /// Handlers are called and what runs goes on.
+  package func setPaused(_ type: String, _ isPaused: Bool) async throws(TaskStoreError) {
+    _ = try await act { connection in
+      var call = connection.command(.pause)
+      call.add(type)
+      call.add(isPaused ? "1" : "0")
+      return [call.command]
+    }
   }
 }
 

@@ -61,7 +61,7 @@ extension TaskStore {
   ) async throws(TaskStoreError) -> [TaskRecord?] {
     try await learnOrigins(Set(found.compactMap { $0.stored?.origin }))
     var records = found.map { id, stored in stored.map { TaskRecord(id: id, $0, origin: origin($0.origin)) } }
-    enum Part { case params, result, progress }
+    enum Part { case params, result, progress, log }
     var wanted: [(index: Int, part: Part, key: String)] = []
     for (index, entry) in found.enumerated() {
       guard let stored = entry.stored else { continue }
@@ -70,15 +70,22 @@ extension TaskStore {
         wanted.append((index, .result, keys.result(entry.id, name: stored.resultName)))
       }
       if stored.has(.progress) { wanted.append((index, .progress, keys.progress(entry.id))) }
+      if stored.has(.log), parts.contains(.log) { wanted.append((index, .log, keys.log(entry.id))) }
     }
     guard !wanted.isEmpty else { return records }
     let bytes = found.compactMap(\.stored).reduce(0) { $0 + $1.largeBytes(parts) }
     if found.count > 1, bytes > Self.bodyLimit {
       throw .tooLarge(what: "what these tasks hold", bytes: bytes, limit: Self.bodyLimit)
     }
-    let names = wanted.map(\.key)
-    let replies = try await read { _ in names.map { RedisCommand(words: "GET", $0) } }
+    let names = wanted.map { (key: $0.key, isList: $0.part == .log) }
+    let replies = try await read { _ in
+      names.map { $0.isList ? RedisCommand(words: "LRANGE", $0.key, "0", "-1") : RedisCommand(words: "GET", $0.key) }
+    }
     for (entry, reply) in zip(wanted, replies) {
+      if entry.part == .log {
+        records[entry.index]?.log = (reply.arrayValue ?? []).compactMap(\.bulkValue)
+        continue
+      }
       // Deleted between the two reads: as if it had been gone at the first.
       guard let bytes = reply.bulkValue else {
         if entry.part != .progress { records[entry.index] = nil }
@@ -88,6 +95,7 @@ extension TaskStore {
       case .params: records[entry.index]?.params = bytes
       case .result: records[entry.index]?.result = bytes
       case .progress: records[entry.index]?.progress = Progress(bytes).map { ($0.fraction, $0.note) }
+      case .log: break
       }
     }
     return records
@@ -119,6 +127,8 @@ extension TaskRecord {
     cancelRequestedAt = stored.cancelRequestedAt
     self.origin = origin
     isDetached = stored.state == .detached
-    trace = stored.trace
+    let extras = stored.extras
+    trace = extras.trace
+    key = extras.key
   }
 }

@@ -45,6 +45,8 @@ package final class TaskStore: Sendable {
   package var refusal: String? { registration.refusal }
   /// The id under which Redis knows this host; it changes when its lease was lost.
   package var hostID: String { registration.host }
+  /// How many tasks of each type wait, as housekeeping counted them.
+  package func note(_ backlogs: [String: Housekeeping.Backlog]) { link.note(backlogs) }
   /// Redis does not know this host any more: make it known again.
   package func registerAgain() { link.reconnect() }
 
@@ -56,7 +58,7 @@ package final class TaskStore: Sendable {
   ///
   /// The params must have been checked to be JSON.
   package func submit(
-    _ submission: Submission, _ complete: @escaping @Sendable (Result<TaskID, TaskStoreError>) -> Void
+    _ submission: Submission, _ complete: @escaping @Sendable (Result<Receipt, TaskStoreError>) -> Void
   ) {
     guard let definition = types[submission.type] else {
       refreshTypes { [self] error in
@@ -70,13 +72,14 @@ package final class TaskStore: Sendable {
       return complete(
         .failure(.tooLarge(what: "params", bytes: submission.params.count, limit: definition.maxParams)))
     }
+    let now = clock.now
     link.submit(
       StoreLink.Pending(
-        submission: submission, id: ids.next(at: clock.now), deadline: MonotonicClock.now + StoreLink.patience,
-        complete: complete))
+        submission: submission.resolved(at: now), definition: definition, id: ids.next(at: now),
+        deadline: MonotonicClock.now + StoreLink.patience, complete: complete))
   }
 
-  package func submit(_ submission: Submission) async throws(TaskStoreError) -> TaskID {
+  package func submit(_ submission: Submission) async throws(TaskStoreError) -> Receipt {
     try await withCheckedContinuation { continuation in
       submit(submission) { continuation.resume(returning: $0) }
     }.get()
@@ -104,21 +107,33 @@ package final class TaskStore: Sendable {
     }
   }
 
-  /// How many tasks of each type have each status, for several types in one round trip.
-  package func counts(of types: [String]) async throws(TaskStoreError) -> [String: [TaskStatus: Int]] {
+  /// What Redis knows of a type beside its definition.
+  package struct TypeState: Sendable, Equatable {
+    package var counts: [TaskStatus: Int] = [:]
+    /// Nothing of it is taken, on no host.
+    package var isPaused = false
+
+    package init() {}
+  }
+
+  /// How many tasks of each type have each status and whether it is paused, for several types in one round trip.
+  package func states(of types: [String]) async throws(TaskStoreError) -> [String: TypeState] {
     let names = TaskStatus.allCases.map(\.rawValue)
     let replies = try await read { [keys] _ in
-      types.map { type in
+      types.flatMap { type in
         var command = RedisCommand(words: "HMGET", keys.counters(type))
         for name in names { command.add(name) }
-        return command
+        return [command, RedisCommand(words: "HEXISTS", keys.control, "paused:\(type)")]
       }
     }
-    var result: [String: [TaskStatus: Int]] = [:]
-    for (type, reply) in zip(types, replies) {
-      for (status, value) in zip(TaskStatus.allCases, reply.arrayValue ?? []) {
-        result[type, default: [:]][status] = Int(max(0, value.integerValue ?? 0))
+    var result: [String: TypeState] = [:]
+    for (index, type) in types.enumerated() where replies.count > 2 * index + 1 {
+      var state = TypeState()
+      state.isPaused = replies[2 * index + 1] == .integer(1)
+      for (status, value) in zip(TaskStatus.allCases, replies[2 * index].arrayValue ?? []) {
+        state.counts[status] = Int(max(0, value.integerValue ?? 0))
       }
+      result[type] = state
     }
     return result
   }
@@ -171,12 +186,7 @@ package final class TaskStore: Sendable {
       for number in ordered { command.add(Int64(number)) }
       return [command]
     }
-    for (number, text) in zip(ordered, replies.first?.arrayValue ?? []) {
-      guard let node = text.bulkValue.flatMap({ try? JSONNode.parse($0) }) else { continue }
-      let origin = TaskRecord.Origin(
-        worker: node["worker"]?.text ?? "", plugin: node["plugin"]?.text ?? "", version: node["version"]?.text ?? "",
-        build: node["build"]?.text ?? "")
-      origins.withLock { $0[number] = origin }
-    }
+    let found = TaskRecord.Origin.read(replies.first, ordered)
+    origins.withLock { $0.merge(found) { $1 } }
   }
 }

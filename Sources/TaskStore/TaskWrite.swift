@@ -12,11 +12,13 @@ package struct TaskWrite: Sendable {
     /// Stopped because somebody asked for it.
     case stopped
     case givenBack
-    /// Visible as IN_PROGRESS.
-    case running
+    /// Visible as IN_PROGRESS, with its deadline if it has one.
+    case running(deadline: Timestamp?)
     /// Somebody outside finishes it before the deadline.
     case detached(deadline: Timestamp)
     case progress(Progress)
+    /// Lines of the task's log, each a JSON object; the last 100 are kept.
+    case log([[UInt8]])
     case handlerDelivered
     case handlerFailed(String)
     case handlerAgain(String, at: Timestamp)
@@ -34,12 +36,14 @@ package struct TaskWrite: Sendable {
   package var hasParamsKey: Bool
   package var origin: UInt32
   package var startedAt: Timestamp
+  /// When the attempt ended: an outcome may wait for Redis, and its handler is told the same time as everybody.
+  package var finishedAt: Timestamp
   /// The record as it was taken, if the write ends its attempt: a completion is then cheaper for Redis.
   package var taken: StoredRecord?
 
   package init(
     id: TaskID, fence: ArraySlice<UInt8>, operation: Operation, attempts: Int, maxAttempts: Int, hasParamsKey: Bool,
-    origin: UInt32, startedAt: Timestamp
+    origin: UInt32, startedAt: Timestamp, finishedAt: Timestamp? = nil
   ) {
     self.id = id
     self.fence = fence
@@ -49,12 +53,14 @@ package struct TaskWrite: Sendable {
     self.hasParamsKey = hasParamsKey
     self.origin = origin
     self.startedAt = startedAt
+    self.finishedAt = max(startedAt, finishedAt ?? startedAt)
   }
 
   /// About how many bytes the call carries for it.
   package var byteCount: Int {
     switch operation {
     case .completed(let result): 100 + result.count
+    case .log(let lines): lines.reduce(100) { $0 + $1.count + 1 }
     case .failed(let error), .retry(let error, _): 200 + error.message.utf8.count + (error.detail?.count ?? 0)
     default: 100
     }
@@ -80,6 +86,7 @@ extension TaskWrite {
       StoredRecord.needsKey(result) ? Array("\(resultName) \(result.count)".utf8) : result
     case .failed(let error), .retry(let error, _): error.json
     case .progress(let progress): progress.bytes
+    case .log(let lines): Array(lines.joined(separator: [0x0a]))
     case .handlerFailed(let message), .handlerAgain(let message, _):
       Array(message.prefixed(byBytes: TaskError.messageLimit).utf8)
     case .stopped, .givenBack, .running, .detached, .handlerDelivered: []
@@ -95,9 +102,11 @@ extension TaskWrite {
     switch operation {
     case .completed(let result):
       letter = UInt8(ascii: "c")
+      time = finishedAt
       hasResultKey = StoredRecord.needsKey(result)
     case .failed(let error):
       letter = UInt8(ascii: "f")
+      time = finishedAt
       kind += error.kind.rawValue
     case .retry(let error, let at):
       letter = UInt8(ascii: "r")
@@ -105,11 +114,14 @@ extension TaskWrite {
       time = at
     case .stopped: letter = UInt8(ascii: "x")
     case .givenBack: letter = UInt8(ascii: "b")
-    case .running: letter = UInt8(ascii: "m")
+    case .running(let deadline):
+      letter = UInt8(ascii: "m")
+      time = deadline
     case .detached(let deadline):
       letter = UInt8(ascii: "d")
       time = deadline
     case .progress: letter = UInt8(ascii: "g")
+    case .log: letter = UInt8(ascii: "o")
     case .handlerDelivered: letter = UInt8(ascii: "t")
     case .handlerFailed: letter = UInt8(ascii: "l")
     case .handlerAgain(_, let at):
@@ -139,13 +151,13 @@ extension TaskWrite {
 
 extension StoredRecord {
   /// Appends this record as it stands once the task is completed, for one that was taken and is plain.
-  func appendCompleted(to bytes: inout [UInt8], _ write: TaskWrite, result: [UInt8], at now: Timestamp) {
+  func appendCompleted(to bytes: inout [UInt8], _ write: TaskWrite, result: [UInt8]) {
     bytes.append(Self.format)
     bytes.append(State.completed.rawValue)
     bytes.append((write.callsHandler ? HandlerPhase.pending : .none).rawValue)
     bytes.append(UInt8(ascii: "0"))
     write.appendBlock(to: &bytes, bodySize: result.count, hasResultKey: false)
-    bytes.appendInteger(UInt64(max(now, write.startedAt).millis), size: 6)
+    bytes.appendInteger(UInt64(write.finishedAt.millis), size: 6)
     bytes.append(contentsOf: fenceToParams)
     bytes.append(contentsOf: result)
   }

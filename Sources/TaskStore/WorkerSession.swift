@@ -29,9 +29,8 @@ package final class WorkerSession {
 
   package struct Taken: Sendable {
     package let tasks: [TakenTask]
-    /// What is left in the type's queue, and in its handler queue.
-    package let left: Int
-    package let handlersLeft: Int
+    /// Whether there is more where this came from.
+    package let hasMore: Bool
   }
 
   /// The worker has no lease any more: it must end.
@@ -108,11 +107,8 @@ package final class WorkerSession {
     }
     var taken: [Taken] = []
     for _ in takes {
-      let answer = try values(reply(), atLeast: 4)
-      taken.append(
-        Taken(
-          tasks: try tasks(answer), left: Int(answer[1].integerValue ?? 0),
-          handlersLeft: Int(answer[2].integerValue ?? 0)))
+      let answer = try values(reply(), atLeast: 3)
+      taken.append(Taken(tasks: try tasks(answer), hasMore: answer[1] == .integer(1)))
     }
     let unblocked = try unblock.map { _ in try reply() } == .integer(1)
     if isRefused { answers = try writeInSpiteOfMemory(bodies, writes, emptied) }
@@ -160,6 +156,23 @@ package final class WorkerSession {
     return try keys.map { _ in try reply().bulkValue }
   }
 
+  /// Which of the tasks somebody wants stopped.
+  package func cancelsAsked(among ids: [TaskID]) throws -> [TaskID] {
+    for id in ids { connection.redis.append(RedisCommand(words: "GETRANGE", keys.record(id), "48", "48")) }
+    let flags = try ids.map { _ in try reply().bulkValue?.first ?? 0 }
+    return zip(ids, flags).filter { $0.1 & StoredRecord.Flag.cancelAsked.rawValue != 0 }.map(\.0)
+  }
+
+  /// Which workers and builds the numbers in records stand for.
+  package func origins(_ numbers: Set<UInt32>) throws -> [UInt32: TaskRecord.Origin] {
+    let ordered = numbers.filter { $0 != 0 }
+    if ordered.isEmpty { return [:] }
+    var command = RedisCommand(words: "HMGET", connection.keys.origins)
+    for number in ordered { command.add(Int64(number)) }
+    connection.redis.append(command)
+    return TaskRecord.Origin.read(try reply(), ordered)
+  }
+
   package var keys: Keys { connection.keys }
 
   private func reply() throws -> RedisReply { try checked(connection.redis.reply()) }
@@ -178,10 +191,10 @@ package final class WorkerSession {
     return values
   }
 
-  /// The answer to a take: behind three numbers the keys, each with 4 bytes of take number, then the records.
+  /// The answer to a take: behind two numbers the keys, each with 4 bytes of take number, then the records.
   private func tasks(_ answer: [RedisReply]) throws -> [TakenTask] {
-    let flight = answer[3].bulkValue ?? []
-    let records = answer[4...]
+    let flight = answer[2].bulkValue ?? []
+    let records = answer[3...]
     let item = flight.count / max(1, records.count)
     return try records.enumerated().map { index, reply in
       let keyEnd = (index + 1) * item - 4
@@ -216,7 +229,7 @@ package final class WorkerSession {
         !StoredRecord.needsKey(result)
       {
         call.add("C")
-        call.add { taken.appendCompleted(to: &$0, write, result: result, at: clock.now) }
+        call.add { taken.appendCompleted(to: &$0, write, result: result) }
         continue
       }
       let body = write.body
@@ -241,6 +254,18 @@ private struct LargeResult {
 }
 
 extension TaskRecord.Origin {
+  /// The answer to HMGET of the numbers.
+  static func read(_ reply: RedisReply?, _ numbers: some Collection<UInt32>) -> [UInt32: TaskRecord.Origin] {
+    var origins: [UInt32: TaskRecord.Origin] = [:]
+    for (number, text) in zip(numbers, reply?.arrayValue ?? []) {
+      guard let node = text.bulkValue.flatMap({ try? JSONNode.parse($0) }) else { continue }
+      origins[number] = TaskRecord.Origin(
+        worker: node["worker"]?.text ?? "", plugin: node["plugin"]?.text ?? "", version: node["version"]?.text ?? "",
+        build: node["build"]?.text ?? "")
+    }
+    return origins
+  }
+
   /// How an origin stands in Redis.
   var json: [UInt8] {
     var writer = JSONWriter()

@@ -2,10 +2,19 @@
 internal import Glibc
 internal import Logging
 internal import PluginLoader
+internal import Synchronization
 internal import TaskModel
 internal import TaskStore
 internal import WorkerControl
 internal import Threading
+
+/// Why an attempt is to stop, as executors are told it.
+enum StopReason: Int32, Sendable {
+  case cancel = 1
+  case deadline = 2
+  /// The worker must go.
+  case drain = 3
+}
 
 /// One run of an executor: from the take to the write that ends it.
 final class Attempt: TaskCall {
@@ -13,29 +22,33 @@ final class Attempt: TaskCall {
   let batch: Int64
   let type: LoadedType
   let takenAt = MonotonicClock.now
-  private let params: [UInt8]
-  private let clock: RedisClock
-  private let state = Lock(State())
+  let params: [UInt8]
+  let clock: RedisClock
+  let state = Lock(State())
+  private let extras: Extras
+  /// On the monotonic clock; 0: not started.
+  private let start = Atomic<Int64>(0)
 
-  private struct State {
-    var startedAt: Int64 = 0
+  struct State {
     var isOver = false
     var isMarked = false
     var progress: Progress?
     var progressIsNew = false
-    var progressWrittenAt: Int64 = 0
-    /// Whether a mark or progress waits to be written: no second one is made meanwhile, however long Redis is away.
-    var hasUnwrittenNews = false
-    var stopRequested: Int32 = 0
+    var log = TaskLog()
+    /// When progress or log lines were written last.
+    var newsMadeAt: Int64 = 0
+    /// Marks, progress and lines that wait to be written: no more are made meanwhile, however long Redis is away.
+    var unwritten = 0
+    var stop: StopReason?
     var running: RunningAttempt?
   }
 
   /// A task that runs longer than this is shown as IN_PROGRESS; nobody can see shorter ones.
   static let shownAfter: Int64 = 50_000_000
-  /// Progress is written at most this often, however often the executor reports it.
-  static let progressEvery: Int64 = 250_000_000
-  /// Who detaches a task without a deadline of its own has this long.
-  static let detachedMillis: Int64 = 24 * 3_600_000
+  /// Progress and log lines are written at most this often, however often the executor reports them.
+  static let newsEvery: Int64 = 250_000_000
+  /// Longer timeouts mean the same.
+  private static let longestTimeoutMillis: Int64 = 3650 * 86_400_000
 
   init(_ task: TakenTask, params: [UInt8], batch: Int64, type: LoadedType, clock: RedisClock) {
     self.task = task
@@ -43,141 +56,55 @@ final class Attempt: TaskCall {
     self.batch = batch
     self.type = type
     self.clock = clock
+    extras = task.record.extras
   }
 
-  /// Runs the executor on this thread; `done` is called once with the write that ends the attempt, maybe from another thread.
-  func run(_ done: @escaping @Sendable (Attempt, TaskWrite) -> Void) {
-    let running = type.executor.prepare(self)
-    state.withLock { state in
-      state.startedAt = MonotonicClock.now
-      state.running = running
+  /// Which attempt at the task this is; 1 for the first.
+  var number: Int { task.record.attempts + 1 }
+  var startedAt: Int64 { start.load(ordering: .relaxed) }
+  /// How long it has run so far, in nanoseconds.
+  var elapsed: Int64 { MonotonicClock.now - startedAt }
+  /// On the monotonic clock; nil: it may take as long as it likes.
+  var deadline: Int64? {
+    (extras.timeoutMillis ?? type.definition.timeoutMillis).map {
+      startedAt + min($0, Self.longestTimeoutMillis) * 1_000_000
     }
+  }
+
+  /// Runs the executor on this thread; `done` is called once with what ends the attempt, maybe from another thread.
+  func run(_ done: @escaping @Sendable (Attempt, Ending) -> Void) {
+    start.store(MonotonicClock.now, ordering: .relaxed)
+    let running = type.executor.prepare(self)
+    let isCancelled = state.withLock { state in
+      state.running = running
+      return state.stop == .cancel
+    }
+    if isCancelled { return done(self, end(with: .cancelled)) }
     running.run { outcome in done(self, self.end(with: outcome)) }
   }
 
-  /// Asks the executor to stop: 1 cancel, 2 deadline, 3 the worker must go.
-  func requestStop(_ reason: Int32) {
+  /// Asks the executor to stop; what was asked before stays, unless that was only that the worker must go.
+  func requestStop(_ reason: StopReason, _ thread: CancelThread) {
     let running = state.withLock { state -> RunningAttempt? in
-      if state.stopRequested == 0 || state.stopRequested == 3 { state.stopRequested = reason }
+      guard !state.isOver, state.stop == nil || state.stop == .drain && reason != .drain else { return nil }
+      state.stop = reason
       return state.running
     }
-    running?.cancel()
-  }
-
-  /// How long it has run so far, in nanoseconds.
-  var elapsed: Int64 { MonotonicClock.now - state.withLock { $0.startedAt } }
-
-  /// What of a running attempt is to be shown now: that it runs, or its progress.
-  func news(at now: Int64) -> TaskWrite? {
-    state.withLock { state -> TaskWrite? in
-      guard !state.isOver, state.startedAt > 0, !state.hasUnwrittenNews else { return nil }
-      if !state.isMarked, now - state.startedAt > Self.shownAfter {
-        state.isMarked = true
-        state.hasUnwrittenNews = true
-        return write(.running, startedAt: state.startedAt)
-      }
-      guard state.isMarked, state.progressIsNew, now - state.progressWrittenAt > Self.progressEvery,
-        let progress = state.progress
-      else { return nil }
-      state.progressIsNew = false
-      state.hasUnwrittenNews = true
-      state.progressWrittenAt = now
-      return write(.progress(progress), startedAt: state.startedAt)
-    }
-  }
-
-  /// The mark or progress that was made last has been written.
-  func newsWasWritten() { state.withLock { $0.hasUnwrittenNews = false } }
-
-  /// The last progress that was reported but not shown yet, if any was shown before.
-  var lastProgress: TaskWrite? {
-    state.withLock { state in
-      guard state.progressIsNew, state.progressWrittenAt > 0, let progress = state.progress else { return nil }
-      state.progressIsNew = false
-      return write(.progress(progress), startedAt: state.startedAt)
-    }
-  }
-
-  func givingBack() -> TaskWrite { write(.givenBack, startedAt: takenAt) }
-
-  private func end(with outcome: AttemptOutcome) -> TaskWrite {
-    let (startedAt, reason) = state.withLock { state in
-      state.isOver = true
-      state.running = nil
-      return (state.startedAt, state.stopRequested)
-    }
-    let operation: TaskWrite.Operation
-    switch outcome {
-    case .completed(let result): operation = .completed(result: result ?? Array("null".utf8))
-    case .failed(let error), .rejected(let error): operation = .failed(error)
-    case .cancelled:
-      switch reason {
-      case 3: operation = .givenBack
-      case 2: operation = .failed(TaskError(kind: .timeout, message: "stopped at its deadline"))
-      default: operation = .stopped
-      }
-    case .detached:
-      operation = .detached(deadline: Timestamp(millis: clock.now.millis + Self.detachedMillis))
-    }
-    return write(operation, startedAt: startedAt)
-  }
-
-  /// A task that cannot be run: its params are gone.
-  func withoutParams() -> TaskWrite {
-    write(
-      .failed(TaskError(kind: .exception, message: "the params are gone from Redis", retryable: false)),
-      startedAt: takenAt)
-  }
-
-  private func write(_ operation: TaskWrite.Operation, startedAt: Int64) -> TaskWrite {
-    let record = task.record
-    var write = TaskWrite(
-      id: task.id, fence: record.fence, operation: operation, attempts: record.attempts + 1, maxAttempts: 1,
-      hasParamsKey: record.hasParamsKey, origin: type.origin,
-      // Never before the task was made, however the two clocks were read.
-      startedAt: max(clock.time(at: startedAt), record.createdAt))
-    switch operation {
-    case .completed:
-      write.callsHandler = type.callback != nil
-      write.taken = record
-    case .failed: write.callsHandler = type.exceptionHandler != nil
-    default: break
-    }
-    return write
-  }
-
-  /// The call of the handler for the outcome that was written.
-  func handlerCall(after write: TaskWrite) -> HandlerCall {
-    var record = TaskRecord(id: task.id, task.record)
-    record.params = params
-    record.attempts = write.attempts
-    record.startedAt = write.startedAt
-    record.finishedAt = clock.now
-    switch write.operation {
-    case .completed(let result):
-      record.status = .completed
-      record.result = result
-      record.error = nil
-    case .failed(let error):
-      record.status = .failed
-      record.error = error.json
-    default: break
-    }
-    record.handler = .init(phase: .pending, attempts: 0, lastError: nil)
-    return HandlerCall(record, fence: task.record.fence, batch: batch, type: type, clock: clock)
+    if let running, type.executor.hasCancel { thread.cancel(running) }
   }
 
   // MARK: TaskCall
 
   var facts: TaskFacts {
     TaskFacts(
-      id: task.id, type: type.name, params: params, attempt: UInt32(task.record.attempts + 1), maxAttempts: 1,
-      crashes: UInt32(task.record.crashes), trace: task.record.trace ?? "", tenant: "",
-      createdAtMillis: clock.machineMillis(task.record.createdAt), deadlineMillis: 0,
+      id: task.id, type: type.name, params: params, attempt: UInt32(number),
+      maxAttempts: UInt32(clamping: type.definition.retry.attempts), crashes: UInt32(task.record.crashes),
+      trace: extras.trace ?? "", tenant: "", createdAtMillis: clock.machineMillis(task.record.createdAt),
+      deadlineMillis: deadline.map { clock.machineMillis(clock.time(at: $0)) } ?? 0,
       maxResult: type.definition.maxResult)
   }
 
-  func stopRequested() -> Int32 { state.withLock { $0.stopRequested } }
+  func stopRequested() -> Int32 { state.withLock { $0.stop?.rawValue ?? 0 } }
 
   func progress(_ fraction: Double, _ note: String) {
     state.withLock { state in
@@ -189,17 +116,69 @@ final class Attempt: TaskCall {
   func log(_ level: Log.Level, _ message: String) {
     Log.write(
       level, { message }, ["plugin": type.definition.executor.plugin, "type": type.name, "task": task.id.description])
+    guard level >= .info || Log.shows(level) else { return }
+    let now = MonotonicClock.now
+    state.withLock { state in
+      if !state.isOver { state.log.add(level, message, at: now) }
+    }
   }
 
   func record() -> [UInt8]? {
     var record = TaskRecord(id: task.id, task.record)
     record.params = params
     record.status = .inProgress
-    record.attempts += 1
-    record.startedAt = clock.time(at: state.withLock { $0.startedAt })
+    record.attempts = number
+    record.maxAttempts = type.definition.retry.attempts
+    record.startedAt = clock.time(at: startedAt)
+    record.deadline = deadline.map(clock.time)
+    record.origin = type.origin
+    record.progress = state.withLock { $0.progress }.map { ($0.fraction, $0.note) }
     var writer = JSONWriter()
-    record.write(to: &writer, parts: [.params, .result], definition: nil)
+    record.write(to: &writer, parts: [.params, .result], handler: nil)
     return writer.bytes
+  }
+}
+
+extension Attempt {
+  /// What of a running attempt is to be shown now: that it runs, its progress, its log lines.
+  func news(at now: Int64) -> [TaskWrite] {
+    let startedAt = startedAt
+    guard startedAt > 0, now - startedAt > Self.shownAfter else { return [] }
+    let (mark, progress, log) = state.withLock { state -> (Bool, Progress?, TaskLog?) in
+      guard !state.isOver, state.unwritten == 0 else { return (false, nil, nil) }
+      let isFirst = !state.isMarked
+      state.isMarked = true
+      if isFirst, state.progress == nil, task.record.has(.progress) {
+        // What an earlier attempt reported was shown until now.
+        state.progress = Progress(fraction: 0, note: "")
+        state.progressIsNew = true
+      }
+      var news: (progress: Progress?, log: TaskLog?)
+      if now - state.newsMadeAt > Self.newsEvery { news = state.takeNews(at: now) }
+      state.unwritten = (isFirst ? 1 : 0) + (news.progress == nil ? 0 : 1) + (news.log == nil ? 0 : 1)
+      return (isFirst, news.progress, news.log)
+    }
+    var writes: [TaskWrite] = []
+    if mark { writes.append(write(.running(deadline: deadline.map(clock.time)), startedAt: startedAt)) }
+    if let progress { writes.append(write(.progress(progress), startedAt: startedAt)) }
+    if let log { writes.append(write(.log(log.json(clock)), startedAt: startedAt)) }
+    return writes
+  }
+
+  /// One of the news has been written.
+  func newsWasWritten() { state.withLock { $0.unwritten -= 1 } }
+}
+
+extension Attempt.State {
+  /// Progress and log lines that were not written yet.
+  mutating func takeNews(at now: Int64) -> (progress: Progress?, log: TaskLog?) {
+    guard progressIsNew || !log.isEmpty else { return (nil, nil) }
+    defer {
+      progressIsNew = false
+      log = TaskLog()
+      newsMadeAt = now
+    }
+    return (progressIsNew ? progress : nil, log.isEmpty ? nil : log)
   }
 }
 

@@ -16,11 +16,6 @@ final class HandlerCall: TaskCall {
   private let clock: RedisClock
   private let stop = Atomic<Int32>(0)
 
-  /// After this many tries a handler is given up.
-  static let attempts = 10
-  /// Milliseconds before the second try, doubling up to the limit, with full jitter.
-  static let backoff: (first: Int64, limit: Int64) = (1000, 300_000)
-
   init(_ final: TaskRecord, fence: ArraySlice<UInt8>, batch: Int64, type: LoadedType, clock: RedisClock) {
     id = final.id
     self.final = final
@@ -29,6 +24,9 @@ final class HandlerCall: TaskCall {
     self.type = type
     self.clock = clock
   }
+
+  /// About how much memory it holds.
+  var byteCount: Int { final.params.count + (final.result?.count ?? 0) }
 
   /// Calls the handler on this thread and returns the write that reports how it went.
   func run() -> TaskWrite {
@@ -42,10 +40,9 @@ final class HandlerCall: TaskCall {
     case .givenBack: return write(.givenBack)
     case .rejected(let error): return write(.handlerFailed(error.message))
     case .failed(let error):
-      guard error.retryable, tries < Self.attempts else { return write(.handlerFailed(error.message)) }
-      let ceiling = min(Self.backoff.limit, Self.backoff.first << Int64(min(tries - 1, 20)))
-      let delay = error.retryAfterMillis ?? Int64.random(in: 0...ceiling)
-      return write(.handlerAgain(error.message, at: Timestamp(millis: clock.now.millis + max(1, delay))))
+      let policy = type.definition.handlerRetry
+      guard error.retryable, tries < policy.attempts else { return write(.handlerFailed(error.message)) }
+      return write(.handlerAgain(error.message, at: clock.later(policy.delayMillis(after: tries, error))))
     }
   }
 
@@ -57,7 +54,11 @@ final class HandlerCall: TaskCall {
   private func write(_ operation: TaskWrite.Operation) -> TaskWrite {
     TaskWrite(
       id: id, fence: fence, operation: operation, attempts: final.attempts, maxAttempts: final.maxAttempts,
-      hasParamsKey: false, origin: type.origin, startedAt: final.startedAt ?? final.createdAt)
+      hasParamsKey: false, origin: type.originNumber, startedAt: final.startedAt ?? final.createdAt)
+  }
+
+  private var reference: WorkerAssignment.TaskType.Reference? {
+    final.status == .completed ? type.definition.callback : type.definition.exceptionHandler
   }
 
   private var outcome: HandlerOutcome {
@@ -85,14 +86,12 @@ final class HandlerCall: TaskCall {
   func progress(_ fraction: Double, _ note: String) {}
 
   func log(_ level: Log.Level, _ message: String) {
-    let plugin =
-      (final.status == .completed ? type.definition.callback : type.definition.exceptionHandler)?.plugin ?? ""
-    Log.write(level, { message }, ["plugin": plugin, "type": type.name, "task": id.description])
+    Log.write(level, { message }, ["plugin": reference?.plugin ?? "", "type": type.name, "task": id.description])
   }
 
   func record() -> [UInt8]? {
     var writer = JSONWriter()
-    final.write(to: &writer, parts: [.params, .result], definition: nil)
+    final.write(to: &writer, parts: [.params, .result], handler: reference?.text)
     return writer.bytes
   }
 }

@@ -10,6 +10,7 @@ final class HandlerPool: Sendable {
   private let type: LoadedType
   private let state = Monitor(State())
   private let outstanding = Atomic<Int>(0)
+  private let heldBytes = Atomic<Int>(0)
 
   private struct State {
     var waiting: [HandlerCall] = []
@@ -21,7 +22,12 @@ final class HandlerPool: Sendable {
     self.type = type
   }
 
+  /// Outcomes, and bytes of them, that wait for their handler calls; more hold the type back rather than fill memory.
+  private static let most = (calls: 1024, bytes: 16 << 20)
+
   var outstandingCount: Int { outstanding.load(ordering: .relaxed) }
+  /// A slow handler must hold its type back.
+  var isFull: Bool { outstandingCount > Self.most.calls || heldBytes.load(ordering: .relaxed) > Self.most.bytes }
   private var isNeeded: Bool { type.callback != nil || type.exceptionHandler != nil }
   /// How many calls of the handler queue the type should take now.
   var wanted: Int { max(0, type.definition.handlerThreads - outstandingCount) }
@@ -35,6 +41,7 @@ final class HandlerPool: Sendable {
 
   func add(_ calls: [HandlerCall]) {
     outstanding.add(calls.count, ordering: .relaxed)
+    heldBytes.add(calls.reduce(0) { $0 + $1.byteCount }, ordering: .relaxed)
     state.withLock { $0.waiting.append(contentsOf: calls) }
     if calls.count == 1 { state.signal() } else { state.broadcast() }
   }
@@ -44,8 +51,13 @@ final class HandlerPool: Sendable {
       defer { state.waiting = [] }
       return state.waiting
     }
-    outstanding.subtract(waiting.count, ordering: .relaxed)
+    haveLeft(waiting)
     return waiting
+  }
+
+  private func haveLeft(_ calls: [HandlerCall]) {
+    outstanding.subtract(calls.count, ordering: .relaxed)
+    heldBytes.subtract(calls.reduce(0) { $0 + $1.byteCount }, ordering: .relaxed)
   }
 
   func requestStop() {
@@ -69,7 +81,7 @@ final class HandlerPool: Sendable {
       guard case .some(.some(let call)) = next, core.lease.mayStart() else { return }
       let write = call.run()
       state.withLock { $0.running[call.id] = nil }
-      outstanding.subtract(1, ordering: .relaxed)
+      haveLeft([call])
       core.post(write, call)
     }
   }

@@ -10,8 +10,9 @@ struct LoadedType: Sendable {
   let executor: LoadedExecutor
   let callback: LoadedHandler?
   let exceptionHandler: LoadedHandler?
-  /// The number that stands for this worker and this build of the executor's plugin in records.
-  var origin: UInt32 = 0
+  /// This worker and this build of the executor's plugin, and the number that stands for them in records.
+  var origin: TaskRecord.Origin?
+  var originNumber: UInt32 = 0
 
   var name: String { definition.name }
 }

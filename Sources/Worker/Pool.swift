@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Synchronization
+internal import TaskModel
 internal import TaskStore
 internal import WorkerControl
 internal import Threading
@@ -11,6 +12,8 @@ final class Pool: Sendable {
   private let state = Monitor(State())
   /// Taken and not ended, running ones included.
   private let outstanding = Atomic<Int>(0)
+  /// Bytes of the params of those.
+  private let heldBytes = Atomic<Int>(0)
   /// The recent mean run time in nanoseconds; 0: not known yet.
   private let meanRun = Atomic<Int64>(0)
   /// Set while tasks that waited too long were given back: the mean does not yet know of the long one before them.
@@ -37,8 +40,8 @@ final class Pool: Sendable {
   static let mostAhead = 512
   /// What waits longer than this behind busy threads is given back, since another worker may have a free one.
   static let patience: Int64 = 20_000_000
-  /// Outcomes whose handler call has not ended; a slow handler holds its type back rather than filling memory.
-  static let mostHandlerCalls = 1024
+  /// With more bytes of params here nothing is taken ahead.
+  static let mostBytesAhead = 1 << 20
 
   init(_ type: LoadedType) {
     self.type = type
@@ -50,11 +53,13 @@ final class Pool: Sendable {
 
   /// How many more tasks the type should take now.
   var wanted: Int {
-    if handlers.outstandingCount > Self.mostHandlerCalls { return 0 }
+    if handlers.isFull { return 0 }
     let threads = type.definition.threads
     let mean = meanRun.load(ordering: .relaxed)
     var ahead = 0
-    if mean > 0, mean < Self.aheadOf, !isBlocked.load(ordering: .relaxed) {
+    if mean > 0, mean < Self.aheadOf, !isBlocked.load(ordering: .relaxed),
+      heldBytes.load(ordering: .relaxed) < Self.mostBytesAhead
+    {
       ahead = min(Self.mostAhead, threads * Int(Self.aheadOf / mean))
     }
     return max(0, threads + ahead - outstanding.load(ordering: .relaxed))
@@ -70,6 +75,7 @@ final class Pool: Sendable {
   /// Hands over a batch with one wake-up.
   func add(_ attempts: [Attempt]) {
     outstanding.add(attempts.count, ordering: .relaxed)
+    heldBytes.add(attempts.reduce(0) { $0 + $1.params.count }, ordering: .relaxed)
     state.withLock { state in
       if state.head > 1024, state.head * 2 > state.waiting.count {
         state.waiting.removeFirst(state.head)
@@ -97,11 +103,11 @@ final class Pool: Sendable {
         return attempt
       }
       guard case .some(.some(let attempt)) = next, core.lease.mayStart() else { return }
-      attempt.run { attempt, write in self.ended(attempt, write, core) }
+      attempt.run { attempt, ending in self.ended(attempt, ending, core) }
     }
   }
 
-  private func ended(_ attempt: Attempt, _ write: TaskWrite, _ core: WorkerCore) {
+  private func ended(_ attempt: Attempt, _ ending: Attempt.Ending, _ core: WorkerCore) {
     let run = attempt.elapsed
     let mean = meanRun.load(ordering: .relaxed)
     // An exponential mean over about eight runs; a race between two threads loses one sample, which does no harm.
@@ -112,16 +118,16 @@ final class Pool: Sendable {
       return state.waitingCount > 0
     }
     outstanding.subtract(1, ordering: .relaxed)
+    heldBytes.subtract(attempt.params.count, ordering: .relaxed)
     // Matters after an attempt that was finished by another thread; else this thread comes back itself.
     if isAnybodyHeldUp { state.signal() }
-    if let progress = attempt.lastProgress { core.post(progress, attempt, endsTask: false) }
-    core.post(write, attempt, endsTask: true)
+    core.post(ending, attempt)
   }
 
-  /// What of the running attempts is to be shown now.
-  func news(at now: Int64) -> [(write: TaskWrite, attempt: Attempt)] {
-    let running = state.withLock { Array($0.running.values) }
-    return running.compactMap { attempt in attempt.news(at: now).map { ($0, attempt) } }
+  var running: [Attempt] { state.withLock { Array($0.running.values) } }
+  /// Tasks that were taken and have not ended.
+  var ids: [TaskID] {
+    state.withLock { state in state.waiting[state.head...].map(\.task.id) + state.running.values.map(\.task.id) }
   }
 
   /// Removes what has waited too long while every thread is busy.
@@ -133,20 +139,33 @@ final class Pool: Sendable {
       return state.removeWaiting()
     }
     if !late.isEmpty { isBlocked.store(true, ordering: .relaxed) }
-    outstanding.subtract(late.count, ordering: .relaxed)
+    haveLeft(late)
     return late
   }
 
   /// Removes everything that has not started.
   func removeWaiting() -> [Attempt] {
     let waiting = state.withLock { $0.removeWaiting() }
-    outstanding.subtract(waiting.count, ordering: .relaxed)
+    haveLeft(waiting)
     return waiting
   }
 
-  func requestStop(_ reason: Int32) {
-    for attempt in state.withLock({ Array($0.running.values) }) { attempt.requestStop(reason) }
-    if reason == 3 { handlers.requestStop() }
+  /// Removes those of the tasks that have not started, and tells which of them run.
+  func remove(_ ids: Set<TaskID>) -> (removed: [Attempt], running: [Attempt]) {
+    let found = state.withLock { state -> (removed: [Attempt], running: [Attempt]) in
+      let running = state.running.values.filter { ids.contains($0.task.id) }
+      guard state.waiting[state.head...].contains(where: { ids.contains($0.task.id) }) else { return ([], running) }
+      let waiting = state.removeWaiting()
+      state.waiting = waiting.filter { !ids.contains($0.task.id) }
+      return (waiting.filter { ids.contains($0.task.id) }, running)
+    }
+    haveLeft(found.removed)
+    return found
+  }
+
+  private func haveLeft(_ attempts: [Attempt]) {
+    outstanding.subtract(attempts.count, ordering: .relaxed)
+    heldBytes.subtract(attempts.reduce(0) { $0 + $1.params.count }, ordering: .relaxed)
   }
 
   func end() {

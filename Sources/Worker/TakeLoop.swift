@@ -8,8 +8,9 @@ internal import Threading
 /// The one owner of a worker's connection for tasks.
 ///
 /// Duties: 1. send the writes that have gathered and take what free threads can use, in one go; 2. hand what was taken to
-/// the pools; 3. after a broken connection make a new one, let Redis compare what it thinks this worker has, and repeat
-/// the writes that were not answered. There is no timer: while one round is under way the next one gathers.
+/// the pools; 3. between two rounds, stop what is to be stopped; 4. after a broken connection make a new one, let Redis
+/// compare what it thinks this worker has, and repeat the writes that were not answered. There is no timer: while one round
+/// is under way the next one gathers.
 final class TakeLoop: Sendable {
   private let core: WorkerCore
   private let connect: @Sendable (_ epoch: Int64) throws -> WorkerSession
@@ -30,11 +31,10 @@ final class TakeLoop: Sendable {
 
   private struct Round {
     var writes: [WorkerCore.Queued] = []
-    var takes: [WorkerSession.Take] = []
     /// Batches that turned out to be empty after the call that ended their last task.
     var emptied: [Int64] = []
-    /// The listener's connection, and the number of its wait that is to be broken off.
-    var unblocks: (client: Int64, wait: Int)?
+    var cancels: [TaskID] = []
+    var wake: WakeProtocol.Round
   }
 
   /// Serves until the core ends; for a thread of its own.
@@ -49,13 +49,17 @@ final class TakeLoop: Sendable {
     var backoff = Backoff(initial: .milliseconds(20), limit: .milliseconds(500))
     while true {
       do {
-        while var round = gather(unanswered) {
+        while let round = gather(unanswered) {
           unanswered = round.writes
-          let (answers, taken) = try exchange(session, &round)
+          if !round.cancels.isEmpty { core.stop(Set(round.cancels)) }
+          if round.wake.checksCancels { try checkCancels(session) }
+          let (takes, answers, taken) = try exchange(session, round)
           settle(round.writes, answers)
           // From here on a broken connection must not repeat them.
           unanswered = []
-          for (take, answer) in zip(round.takes, taken) { try hand(answer, of: take, session) }
+          for (index, order) in round.wake.orders.enumerated() {
+            try hand(taken[index], of: takes[index], order.source, session)
+          }
           core.roundEnded()
           backoff.reset()
           if isOutage { Log.info("outcomes and tasks flow again") }
@@ -76,10 +80,7 @@ final class TakeLoop: Sendable {
           session = try connect(epoch)
           let standing = core.batches.standing
           _ = try session.hello(lastBatch: standing.last, held: standing.held, origins: origins)
-          core.state.withLock { state in
-            let names = Set(core.pools.map(\.type.name))
-            (state.maybe, state.maybeHandlers) = (names, names)
-          }
+          core.state.withLock { $0.wake.takerConnected() }
           break
         } catch is WorkerSession.LeaseLost {
           return leaseLost()
@@ -90,50 +91,26 @@ final class TakeLoop: Sendable {
     }
   }
 
-  /// Waits until there is something to send; nil at the end.
+  /// Waits until there is something to do; nil at the end.
   private func gather(_ unanswered: [WorkerCore.Queued]) -> Round? {
     core.state.wait { [core] state -> Round?? in
       if state.isOver { return .some(nil) }
-      var round = Round(writes: unanswered)
+      var round = Round(writes: unanswered, wake: state.wake.roundBegins(core.demand))
       if unanswered.isEmpty { round.writes = Self.next(&state.writes) }
-      round.emptied = state.emptied
-      state.emptied = []
-      if !state.isDraining {
-        // A type that has run dry is not among those that the listener waits for: it must begin anew.
-        if let listening = state.listening, let id = state.listenerID, state.brokenOff != state.listenNumber,
-          !listening.isSuperset(of: core.quiet(state))
-        {
-          round.unblocks = (id, state.listenNumber)
-        }
-        for pool in core.pools {
-          let name = pool.type.name
-          let wanted = min(WorkerSession.callTasks, pool.wanted)
-          if wanted > 0, state.maybe.contains(name) {
-            round.takes.append(.init(type: name, handlers: false, batch: 0, count: wanted))
-            // Not when the answer comes: a token may have come since, for what the answer does not know of.
-            state.maybe.remove(name)
-          }
-          let calls = min(WorkerSession.callTasks, pool.handlers.wanted)
-          if calls > 0, state.maybeHandlers.contains(name) {
-            round.takes.append(.init(type: name, handlers: true, batch: 0, count: calls))
-            state.maybeHandlers.remove(name)
-          }
-        }
-      }
-      if round.writes.isEmpty, round.takes.isEmpty, round.emptied.isEmpty, round.unblocks == nil { return nil }
-      return .some(round)
+      (round.emptied, state.emptied) = (state.emptied, [])
+      (round.cancels, state.cancels) = (state.cancels, [])
+      let isIdle = round.writes.isEmpty && round.emptied.isEmpty && round.cancels.isEmpty && round.wake.isEmpty
+      return isIdle ? nil : .some(round)
     } ?? nil
   }
 
-  /// The writes of the next call: at most one about each task, in their order, within the bounds of a call.
+  /// The writes of the next call, within the bounds of a call; several may be about one task.
   private static func next(_ writes: inout [WorkerCore.Queued]) -> [WorkerCore.Queued] {
-    var ids: Set<TaskID> = []
     var bytes = 0
     var count = 0
     for queued in writes.prefix(WorkerSession.callTasks) {
       bytes += queued.write.byteCount
-      if count > 0, bytes > WorkerSession.callBytes || ids.contains(queued.write.id) { break }
-      ids.insert(queued.write.id)
+      if count > 0, bytes > WorkerSession.callBytes { break }
       count += 1
     }
     let chosen = Array(writes[..<count])
@@ -141,42 +118,66 @@ final class TakeLoop: Sendable {
     return chosen
   }
 
+  /// Reads from the records which of the worker's tasks are to be stopped: a message may have been lost.
+  private func checkCancels(_ session: WorkerSession) throws {
+    let ids = core.pools.flatMap(\.ids)
+    if !ids.isEmpty { core.stop(Set(try session.cancelsAsked(among: ids))) }
+  }
+
   private func exchange(
-    _ session: WorkerSession, _ round: inout Round
-  ) throws -> (answers: [WriteAnswer], taken: [WorkerSession.Taken]) {
-    for index in round.takes.indices { round.takes[index].batch = core.batches.number() }
+    _ session: WorkerSession, _ round: Round
+  ) throws -> (takes: [WorkerSession.Take], answers: [WriteAnswer], taken: [WorkerSession.Taken]) {
+    let takes = round.wake.orders.map { order in
+      WorkerSession.Take(
+        type: core.pools[order.source.pool].type.name, handlers: order.source.handlers, batch: core.batches.number(),
+        count: order.count)
+    }
     var done: [Int64: Int] = [:]
     for queued in round.writes where queued.endsTask && !queued.write.callsHandler {
       done[queued.subject.batch, default: 0] += 1
     }
     let emptied = round.emptied + (done.isEmpty ? [] : core.batches.emptied(by: done))
+    let interruption = round.wake.interruption
     let (answers, taken, unblocked) = try session.exchange(
-      writes: round.writes.map(\.write), emptied: emptied, takes: round.takes, unblock: round.unblocks?.client)
-    // A wait that had not reached Redis yet was not broken off: it is tried again, or new tasks would not be heard of.
-    if unblocked, let wait = round.unblocks?.wait { core.state.withLock { $0.brokenOff = wait } }
-    return (answers, taken)
+      writes: round.writes.map(\.write), emptied: emptied, takes: takes, unblock: interruption?.client)
+    if let interruption {
+      core.state.withLock { $0.wake.interrupted(interruption, wasWaiting: unblocked) }
+    }
+    return (takes, answers, taken)
   }
 
   /// Gives the pools what was taken.
   ///
   /// When the connection breaks on the way, the batch is forgotten and so given back by the comparison that follows.
-  private func hand(_ taken: WorkerSession.Taken, of take: WorkerSession.Take, _ session: WorkerSession) throws {
-    core.state.withLock { state in
-      if taken.left > 0 { state.maybe.insert(take.type) }
-      if taken.handlersLeft > 0 { state.maybeHandlers.insert(take.type) }
-    }
-    guard let pool = core.pool(take.type), !taken.tasks.isEmpty else {
-      return core.batches.answered(take.batch, count: 0)
-    }
-    if take.handlers {
-      let calls = try handlerCalls(taken.tasks, take.batch, pool, session)
-      core.batches.answered(take.batch, count: taken.tasks.count)
-      pool.handlers.add(calls)
+  private func hand(
+    _ taken: WorkerSession.Taken, of take: WorkerSession.Take, _ source: WakeProtocol.Source, _ session: WorkerSession
+  ) throws {
+    if taken.hasMore { core.state.withLock { $0.wake.leftSome(in: source) } }
+    let pool = core.pools[source.pool]
+    let bodies = try bodies(of: taken.tasks, results: source.handlers, session)
+    core.batches.answered(take.batch, count: taken.tasks.count)
+    if taken.tasks.isEmpty { return }
+    if source.handlers {
+      let origins = try origins(of: taken.tasks, pool, session)
+      pool.handlers.add(handlerCalls(taken.tasks, bodies, origins, take.batch, pool))
     } else {
-      let bodies = try largeParams(taken.tasks, session)
-      core.batches.answered(take.batch, count: taken.tasks.count)
       start(taken.tasks, bodies, take.batch, pool)
     }
+  }
+
+  /// The params and results of tasks that have keys of their own, by key; a take brings about 1 MiB of them, or one task's.
+  private func bodies(
+    of tasks: [TakenTask], results: Bool, _ session: WorkerSession
+  ) throws -> [String: [UInt8]] {
+    var keys: [String] = []
+    for task in tasks {
+      if task.record.hasParamsKey { keys.append(session.keys.params(task.id)) }
+      if results, task.record.hasResultKey {
+        keys.append(session.keys.result(task.id, name: task.record.resultName))
+      }
+    }
+    if keys.isEmpty { return [:] }
+    return Dictionary(zip(keys, try session.bodies(keys)).compactMap { key, body in body.map { (key, $0) } }) { $1 }
   }
 
   private func settle(_ writes: [WorkerCore.Queued], _ answers: [WriteAnswer]) {
@@ -196,22 +197,13 @@ final class TakeLoop: Sendable {
 
   private func pool(of attempt: Attempt) -> Pool? { core.pool(attempt.type.name) }
 
-  /// Params that have keys of their own, one at a time: beside the largest nothing else is held in memory.
-  private func largeParams(_ tasks: [TakenTask], _ session: WorkerSession) throws -> [TaskID: [UInt8]] {
-    var bodies: [TaskID: [UInt8]] = [:]
-    for task in tasks where task.record.hasParamsKey {
-      bodies[task.id] = try session.bodies([session.keys.params(task.id)])[0]
-    }
-    return bodies
-  }
-
-  private func start(_ tasks: [TakenTask], _ bodies: [TaskID: [UInt8]], _ batch: Int64, _ pool: Pool) {
+  private func start(_ tasks: [TakenTask], _ bodies: [String: [UInt8]], _ batch: Int64, _ pool: Pool) {
     var attempts: [Attempt] = []
     for task in tasks {
-      let params = task.record.hasParamsKey ? bodies[task.id] : Array(task.record.params)
+      let params = task.record.hasParamsKey ? bodies[core.keys.params(task.id)] : Array(task.record.params)
       let attempt = Attempt(task, params: params ?? [], batch: batch, type: pool.type, clock: core.clock)
       if params == nil {
-        core.post(attempt.withoutParams(), attempt, endsTask: true)
+        core.post(Attempt.Ending(write: attempt.withoutParams()), attempt)
       } else {
         attempts.append(attempt)
       }
@@ -219,14 +211,25 @@ final class TakeLoop: Sendable {
     if !attempts.isEmpty { core.start(attempts, in: pool) }
   }
 
+  /// Where the tasks of handler calls ran, which may have been elsewhere.
+  private func origins(
+    of tasks: [TakenTask], _ pool: Pool, _ session: WorkerSession
+  ) throws -> [UInt32: TaskRecord.Origin] {
+    try session.origins(Set(tasks.map(\.record.origin)).subtracting([pool.type.originNumber]))
+  }
+
   private func handlerCalls(
-    _ tasks: [TakenTask], _ batch: Int64, _ pool: Pool, _ session: WorkerSession
-  ) throws -> [HandlerCall] {
-    try tasks.map { task in
-      var record = TaskRecord(id: task.id, task.record)
-      if task.record.hasParamsKey { record.params = try session.bodies([session.keys.params(task.id)])[0] ?? [] }
+    _ tasks: [TakenTask], _ bodies: [String: [UInt8]], _ origins: [UInt32: TaskRecord.Origin], _ batch: Int64,
+    _ pool: Pool
+  ) -> [HandlerCall] {
+    tasks.map { task in
+      let number = task.record.origin
+      var record = TaskRecord(
+        id: task.id, task.record, origin: origins[number] ?? (number == pool.type.originNumber ? pool.type.origin : nil)
+      )
+      if task.record.hasParamsKey { record.params = bodies[core.keys.params(task.id)] ?? [] }
       if task.record.hasResultKey {
-        record.result = try session.bodies([session.keys.result(task.id, name: task.record.resultName)])[0]
+        record.result = bodies[core.keys.result(task.id, name: task.record.resultName)]
       }
       return HandlerCall(record, fence: task.record.fence, batch: batch, type: pool.type, clock: core.clock)
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Threading
 
-/// Shows running tasks and their progress, and gives back what waits behind long ones; it ticks only while something runs.
+/// Looks at what runs, while something does: shows it, tells it that its time is over, gives back what waits behind it.
 final class Ticker: Sendable {
   private let core: WorkerCore
   /// Nanoseconds between two looks.
@@ -34,7 +34,12 @@ final class Ticker: Sendable {
     let now = MonotonicClock.now
     for pool in core.pools where !pool.isIdle {
       core.giveBack(pool.overdue(at: now), [])
-      for (write, attempt) in pool.news(at: now) { core.post(write, attempt, endsTask: false) }
+      for attempt in pool.running {
+        if let deadline = attempt.deadline, attempt.startedAt > 0, now >= deadline {
+          attempt.requestStop(.deadline, core.cancelThread)
+        }
+        core.post(news: attempt.news(at: now), attempt)
+      }
     }
   }
 }

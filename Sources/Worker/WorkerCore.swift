@@ -30,16 +30,9 @@ final class WorkerCore: Sendable {
     var writes: [Queued] = []
     /// Batches without work left whose in-flight entry is still to be removed.
     var emptied: [Int64] = []
-    /// Types whose queue, or handler queue, may have something to take.
-    var maybe: Set<String> = []
-    var maybeHandlers: Set<String> = []
-    /// The keys that the listener waits for just now.
-    var listening: Set<String>?
-    var listenerID: Int64?
-    /// Numbers the listener's waits; the last one that was broken off.
-    var listenNumber = 0
-    var brokenOff = 0
-    var isDraining = false
+    var wake: WakeProtocol
+    /// Tasks that somebody wants stopped.
+    var cancels: [TaskID] = []
     /// Nothing is sent any more.
     var isOver = false
   }
@@ -55,6 +48,7 @@ final class WorkerCore: Sendable {
   let rounds = Monitor<UInt64>(0)
   /// Only the ticker waits on it.
   let ticking = Monitor(Ticking())
+  let cancelThread = CancelThread()
 
   struct Ticking: Sendable {
     var isAsleep = false
@@ -66,14 +60,32 @@ final class WorkerCore: Sendable {
     self.lease = lease
     self.clock = clock
     self.keys = keys
-    let names = Set(types.map(\.name))
-    state = Monitor(State(maybe: names, maybeHandlers: names))
+    state = Monitor(State(wake: WakeProtocol(pools: types.count)))
   }
 
   func pool(_ type: String) -> Pool? { pools.first { $0.type.name == type } }
 
-  func post(_ write: TaskWrite, _ attempt: Attempt, endsTask: Bool) {
-    state.withLock { $0.writes.append(Queued(write: write, subject: .attempt(attempt), endsTask: endsTask)) }
+  /// How many tasks or handler calls the free threads of a queue can use.
+  func demand(_ source: WakeProtocol.Source) -> Int {
+    let pool = pools[source.pool]
+    return min(WorkerSession.callTasks, source.handlers ? pool.handlers.wanted : pool.wanted)
+  }
+
+  func post(_ ending: Attempt.Ending, _ attempt: Attempt) {
+    state.withLock { state in
+      for write in ending.news {
+        state.writes.append(Queued(write: write, subject: .attempt(attempt), endsTask: false))
+      }
+      state.writes.append(Queued(write: ending.write, subject: .attempt(attempt), endsTask: true))
+    }
+    state.signal()
+  }
+
+  func post(news: [TaskWrite], _ attempt: Attempt) {
+    guard !news.isEmpty else { return }
+    state.withLock { state in
+      for write in news { state.writes.append(Queued(write: write, subject: .attempt(attempt), endsTask: false)) }
+    }
     state.signal()
   }
 
@@ -95,29 +107,29 @@ final class WorkerCore: Sendable {
     state.signal()
   }
 
-  /// A wake token of the type came.
-  ///
-  /// Returns false if no thread is free for it: somebody else should have the token.
-  func wake(_ type: String, handlers: Bool) -> Bool {
-    guard let pool = pool(type), handlers ? pool.handlers.wanted > 0 : pool.wanted > 0 else { return false }
-    let accepted = state.withLock { state in
-      if state.isDraining || state.isOver { return false }
-      if handlers { state.maybeHandlers.insert(type) } else { state.maybe.insert(type) }
-      return true
-    }
+  /// Somebody wants the task stopped: the take loop sees to it before its next round.
+  func cancel(_ id: TaskID) {
+    state.withLock { $0.cancels.append(id) }
     state.signal()
-    return accepted
   }
 
-  /// The keys of the wake tokens worth waiting for: a thread is free and nothing is known to be there.
-  func quiet(_ state: State) -> Set<String> {
-    var keys: Set<String> = []
+  /// Drops those of the tasks that have not started and asks those that run to stop; ids of others are forgotten.
+  ///
+  /// For the take loop, between two rounds: whatever was taken when the cancel was asked for has been handed over then.
+  func stop(_ ids: Set<TaskID>) {
     for pool in pools {
-      let name = pool.type.name
-      if pool.wanted > 0, !state.maybe.contains(name) { keys.insert(self.keys.wake(name)) }
-      if pool.handlers.wanted > 0, !state.maybeHandlers.contains(name) { keys.insert(self.keys.handlerWake(name)) }
+      let (removed, running) = pool.remove(ids)
+      for attempt in removed { post(Attempt.Ending(write: attempt.stopping()), attempt) }
+      for attempt in running { attempt.requestStop(.cancel, cancelThread) }
     }
-    return keys
+  }
+
+  /// Asks everything that runs to stop, because the worker must go.
+  func pressDrain() {
+    for pool in pools {
+      for attempt in pool.running { attempt.requestStop(.drain, cancelThread) }
+      pool.handlers.requestStop()
+    }
   }
 
   /// Hands a batch to its pool, and makes sure that the ticker looks.
@@ -138,7 +150,7 @@ final class WorkerCore: Sendable {
 
   /// Takes nothing more, and gives back what has not started.
   func drain() {
-    state.withLock { $0.isDraining = true }
+    state.withLock { $0.wake.drainBegins() }
     state.signal()
     roundEnded()
     giveBackWaiting()

@@ -59,7 +59,9 @@ private final class Worker {
     let origins = plugins.types.map { origin(of: $0, plugins) }
     let (session, numbers) = firstSession(connect, origins)
     var types = plugins.types
-    for (index, number) in numbers.enumerated() { types[index].origin = number }
+    for (index, number) in numbers.enumerated() {
+      (types[index].origin, types[index].originNumber) = (origins[index], number)
+    }
 
     let core = WorkerCore(types: types, lease: lease, clock: clock, keys: keys)
     for pool in core.pools { pool.start(core) }
@@ -71,7 +73,7 @@ private final class Worker {
     // The session changes its owner here, for good.
     nonisolated(unsafe) let first = session
     NativeThread(name: "take") { loop.run(first) }.detach()
-    NativeThread(name: "wake") { WakeListener(core: core, address: address).run() }.detach()
+    NativeThread(name: "wake") { WakeListener(core: core, address: address, worker: id).run() }.detach()
     NativeThread(name: "ticker") { Ticker(core: core).run() }.detach()
     send(.ready)
     control(core, plugins)
@@ -139,7 +141,7 @@ private final class Worker {
       core.giveBackWaiting()
       if !isPressing, now >= end - Self.grace {
         isPressing = true
-        for pool in core.pools { pool.requestStop(3) }
+        core.pressDrain()
       }
       if case .acknowledged(let beat) = receive(timeout: 10) { lease.acknowledged(beat: beat) }
     }

@@ -7,9 +7,11 @@ struct Client {
   static let defaultURL = "http://127.0.0.1:7411"
 
   private let http: HTTPClient
+  private let verb: Verb
 
   /// The host that `--url`, `ROOST_URL` or the default names.
   init(_ arguments: Arguments) throws(CommandError) {
+    verb = arguments.verb
     let url = arguments.value("url") ?? nonEmpty("ROOST_URL") ?? Self.defaultURL
     do throws(HTTPClientError) {
       http = try HTTPClient(url, token: arguments.value("token") ?? nonEmpty("ROOST_TOKEN"))
@@ -23,6 +25,19 @@ struct Client {
     let query = wait > 0 ? "?wait=\(wait)s" : ""
     let reply = try send("GET", "/v1/tasks/\(encoded(id))\(query)", timeout: .seconds(wait + 15))
     return try Record(reply.body)
+  }
+
+  /// Waits as long as it takes until a task is final.
+  func finalRecord(_ id: String) throws(CommandError) -> Record {
+    do throws(CommandError) {
+      var record = try record(id, wait: 30)
+      while !record.status.isFinal { record = try self.record(id, wait: 30) }
+      return record
+    } catch {
+      // The id may be printed nowhere else, and the task goes on without us.
+      guard !error.message.contains(id) else { throw error }
+      throw CommandError(exitCode: error.exitCode, message: "\(error.message) (while waiting for task \(id))")
+    }
   }
 
   /// Sends one request; anything but a success becomes an error.
@@ -56,7 +71,12 @@ struct Client {
       return .failed("\(http.base) does not answer like a Roost host (HTTP status \(reply.status))")
     }
     let message = problem["detail"]?.string ?? problem["title"]?.string ?? code
-    return CommandError(exitCode: reply.status == 404 ? .notFound : .failed, message: message)
+    switch reply.status {
+    // What the host cannot read are the words that the verb was given.
+    case 400: return .usage(message, verb: verb)
+    case 404: return .notFound(message)
+    default: return .failed(message)
+    }
   }
 }
 

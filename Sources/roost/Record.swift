@@ -38,6 +38,15 @@ struct Record {
     return parts.compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: ": ")
   }
 
+  /// When a SCHEDULED task will be due.
+  var due: String? { status == .scheduled ? document["dueAt"]?.string : nil }
+
+  /// `name: error` of the callback or exception handler that was given up; empty when there is none.
+  var handlerFailure: String {
+    guard let callback = document["callback"], callback["status"]?.string == "failed" else { return "" }
+    return [callback["name"]?.string, callback["lastError"]?.string].compactMap { $0 }.joined(separator: ": ")
+  }
+
   /// The result's own bytes; a COMPLETED task without one has the result null.
   var result: [UInt8] { document["result"]?.bytes ?? Array("null".utf8) }
 

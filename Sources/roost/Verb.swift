@@ -14,7 +14,8 @@ struct Verb: Sendable {
   let run: @Sendable (Arguments) throws(CommandError) -> ExitCode
 
   static let all: [Verb] = [
-    .serve, .check, .submit, .status, .result, .watch, .list, .inspect, .bench, .worker, .probe,
+    .serve, .check, .submit, .status, .result, .watch, .list, .cancel, .retry, .delete, .pause, .resume, .schedules,
+    .inspect, .bench, .worker, .probe,
   ]
 
   /// What `roost --help` prints.

@@ -23,22 +23,26 @@ final class APIFixture: Sendable {
   ]
 
   static func make(
-    redis arguments: [String] = [], cors: [String] = [], hosts: [String] = [], maxBody: Int = 32 << 20
+    redis arguments: [String] = [], cors: [String] = [], hosts: [String] = [], maxBody: Int = 32 << 20,
+    types: [TypeDefinition] = types, schedules: [Schedule] = []
   ) async throws -> APIFixture {
-    try await offPool { try APIFixture(arguments, cors, hosts, maxBody) }
+    try await offPool { try APIFixture(arguments, cors, hosts, maxBody, types, schedules) }
   }
 
-  private init(_ arguments: [String], _ cors: [String], _ hosts: [String], _ maxBody: Int) throws {
+  private init(
+    _ arguments: [String], _ cors: [String], _ hosts: [String], _ maxBody: Int, _ types: [TypeDefinition],
+    _ schedules: [Schedule]
+  ) throws {
     // As the host does: a Redis that went away is told by an error.
     signal(SIGPIPE, SIG_IGN)
     redis = try RedisServer(arguments)
     let store = TaskStore(address: redis.address, prefix: "roost", name: "test")
     self.store = store
-    store.start(types: Self.types)
+    store.start(types: types)
     try TestSupport.eventually("the store is connected") { store.isConnected }
     server = try APIServer(
       listen: HTTPAddress(host: "127.0.0.1", port: 0), maxBody: maxBody, cors: cors, hosts: hosts, store: store,
-      status: HostStatus { store.isConnected })
+      status: HostStatus { store.isConnected }, schedules: schedules)
   }
 
   deinit {
@@ -68,12 +72,19 @@ final class APIFixture: Sendable {
   }
 
   /// Submits over HTTP; the id as it was answered.
-  func submit(_ params: String = "null", type: String = "work") async throws -> TaskID {
-    let answer = try await post("/v1/tasks", #"{"type":"\#(type)","params":\#(params)}"#)
+  ///
+  /// `members` are further ones, as in `,"key":"a"`.
+  func submit(_ params: String = "null", type: String = "work", _ members: String = "") async throws -> TaskID {
+    let answer = try await post("/v1/tasks", #"{"type":"\#(type)","params":\#(params)\#(members)}"#)
     guard answer.status == 202, let id = answer.json?["id"]?.text.flatMap({ TaskID($0) }) else {
       throw ClientError(description: "not accepted: \(answer.status) \(answer.text)")
     }
     return id
+  }
+
+  /// The task's status as GET tells it; nil when there is no such task.
+  func status(_ id: TaskID) async throws -> String? {
+    try await get("/v1/tasks/\(id)/status").json?["status"]?.text
   }
 
   /// Whether the task's end is to be announced, as its record in Redis says.
@@ -111,12 +122,13 @@ final class TestWorker: @unchecked Sendable {  // @unchecked: each call is await
 
   /// Takes the type's pending tasks and says something of each.
   @discardableResult
-  func take(_ type: String = "work", count: Int = 10, _ operations: TaskWrite.Operation...) async throws -> [TakenTask]
-  {
+  func take(
+    _ type: String = "work", count: Int = 10, handlers: Bool = false, _ operations: TaskWrite.Operation...
+  ) async throws -> [TakenTask] {
     try await offPool { [self] in
       batch += 1
       let taken = try session.exchange(
-        writes: [], emptied: [], takes: [.init(type: type, handlers: false, batch: batch, count: count)]
+        writes: [], emptied: [], takes: [.init(type: type, handlers: handlers, batch: batch, count: count)]
       ).taken[0].tasks
       try write(taken, operations)
       return taken

@@ -12,7 +12,7 @@ struct SettleTests {
     let worker = try await api.worker()
     try await worker.begin()
     let now = api.store.clock.now
-    try await worker.take(type, .running, .detached(deadline: Timestamp(millis: now.millis + 3_600_000)))
+    try await worker.take(type, .running(deadline: nil), .detached(deadline: Timestamp(millis: now.millis + 3_600_000)))
     #expect(try await api.get("/v1/tasks/\(id)").json?["detached"]?.boolean == true)
     return id
   }
@@ -72,7 +72,7 @@ struct SettleTests {
     let failed = try await api.submit()
     try await worker.take("work", .failed(TaskError(kind: .rejected, message: "no")))
     let running = try await api.submit()
-    try await worker.take("work", .running)
+    try await worker.take("work", .running(deadline: nil))
     let pending = try await api.submit()
     for (id, status) in [
       (completed, "COMPLETED"), (failed, "FAILED"), (running, "IN_PROGRESS"), (pending, "PENDING"),

@@ -41,7 +41,7 @@ struct TaskTests {
     try await expectNotFinal("PENDING")
     let worker = try await api.worker()
     try await worker.begin()
-    let taken = try await worker.take("work", .running)
+    let taken = try await worker.take("work", .running(deadline: nil))
     try await expectNotFinal("IN_PROGRESS")
     let result = #"{"x" : 1.0, "x":"é"}"#
     try await worker.say(.completed(result: bytes(result)), of: taken)
@@ -117,7 +117,7 @@ struct WaitTests {
     try await eventually("somebody waits") { try await api.isWaitedFor(id) }
     let worker = try await api.worker()
     try await worker.begin()
-    try await worker.take("work", .running, .completed(result: bytes("7")))
+    try await worker.take("work", .running(deadline: nil), .completed(result: bytes("7")))
     let answer = try await waiting
     #expect(answer.json?["status"]?.text == "COMPLETED")
     #expect(answer.json?["result"]?.integer == 7)

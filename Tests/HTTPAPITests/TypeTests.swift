@@ -49,6 +49,32 @@ struct TypeTests {
     other.close()
   }
 
+  @Test("A paused type gives no worker anything until it is resumed, and both answer the type")
+  func pause() async throws {
+    let api = try await APIFixture.make()
+    let worker = try await api.worker()
+    try await worker.begin()
+    let paused = try await api.request("POST", "/v1/types/work/pause")
+    #expect(paused.status == 200)
+    #expect(paused.json?["name"]?.text == "work")
+    #expect(paused.json?["paused"]?.boolean == true)
+    let id = try await api.submit()
+    #expect(try await worker.take("work").isEmpty)
+    #expect(try await api.status(id) == "PENDING")
+    #expect(try await api.post("/v1/types/work/pause", "{}").text == api.get("/v1/types/work").text)
+    #expect(try await api.get("/v1/types/small").json?["paused"]?.boolean == false)
+    let resumed = try await api.request("POST", "/v1/types/work/resume")
+    #expect(resumed.json?["paused"]?.boolean == false)
+    #expect(resumed.json?["counts"]?["PENDING"]?.integer == 1)
+    #expect(try await worker.take("work").map(\.id) == [id])
+    for verb in ["pause", "resume"] {
+      let unknown = try await api.request("POST", "/v1/types/nothing/\(verb)")
+      #expect(unknown.status == 404)
+      #expect(unknown.code == "unknown_type")
+      #expect(try await api.post("/v1/types/work/\(verb)", #"{"for":"1h"}"#).code == "unknown_field")
+    }
+  }
+
   @Test("The host says that it is alive and ready")
   func health() async throws {
     let api = try await APIFixture.make()

@@ -61,6 +61,27 @@ private struct Echo: TaskExecutor {
   func execute(_ params: RawJSON, context: TaskContext) throws -> RawJSON { params }
 }
 
+private struct Kinds: TaskExecutor {
+  enum Colour: String, Decodable { case red, blue }
+  struct Even: Decodable {
+    init(from decoder: any Decoder) throws {
+      let number = try decoder.singleValueContainer().decode(Int.self)
+      guard number % 2 == 0 else {
+        throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: "\(number) is odd"))
+      }
+    }
+  }
+  struct Params: Decodable {
+    var count: Int?
+    var ratio: Double?
+    var isOn: Bool?
+    var table: [String: Int]?
+    var colour: Colour?
+    var even: Even?
+  }
+  func execute(_ params: Params, context: TaskContext) throws -> RawJSON { .null }
+}
+
 private struct NotANumber: TaskExecutor {
   func execute(_ params: RawJSON, context: TaskContext) throws -> [Double] { [.nan] }
 }
@@ -124,14 +145,36 @@ struct SDKTests {
     "Params that do not decode are rejected with their path",
     arguments: [
       (#"{"people":[{"name":"Ada"},{}]}"#, "params.people[1].name: missing"),
-      (#"{"people":null}"#, "params.people"), (#"{"people":7}"#, "params.people:"), ("null", "params:"),
-      ("{", "params:"),
+      (#"{"people":null}"#, "params.people: expected an array, found null"),
+      (#"{"people":7}"#, "params.people: expected an array"), ("null", "params: expected an object, found null"),
+      ("[]", "params: expected an object"), (#"{"people":[{"name":1}]}"#, "params.people[0].name: expected a string"),
+      (#"{"people":[],"mood":true}"#, "params.mood: expected a string"),
+      (#"{"people":[{"name":"\ud800"}]}"#, "params: a number is not whole or too large for its place, or a string"),
     ])
   func decodeFailure(params: String, message: String) throws {
     let outcome = try greeter().run("greet", params)
     #expect(outcome.status == ROOST_REJECTED)
     #expect(outcome.failure.message.hasPrefix(message), "\(outcome.failure.message)")
     #expect(outcome.result == nil)
+  }
+
+  @Test(
+    "Params of other kinds are rejected in words of JSON, and the words of a plugin's own decoding are kept",
+    arguments: [
+      (#"{"count":"x"}"#, "params.count: expected a whole number"),
+      (#"{"ratio":true}"#, "params.ratio: expected a number"),
+      (#"{"isOn":0}"#, "params.isOn: expected true or false"), (#"{"table":[]}"#, "params.table: expected an object"),
+      (#"{"colour":"pink"}"#, "params.colour: \"pink\" is none of its values"),
+      (#"{"colour":1}"#, "params.colour: expected a string"),
+      (#"{"count":1.5}"#, "params: a number is not whole or too large for its place, or a string"),
+      (#"{"even":3}"#, "params.even: 3 is odd"),
+    ])
+  func otherKinds(params: String, message: String) throws {
+    let plugin = try load { Executor("kinds") { _ in Kinds() } }
+    let outcome = try plugin.run("kinds", params)
+    #expect(outcome.status == ROOST_REJECTED)
+    #expect(outcome.failure.message.hasPrefix(message), "\(outcome.failure.message)")
+    #expect(!outcome.failure.message.contains("decode"))
   }
 
   @Test("A failure carries its code, detail and wishes for the retry")

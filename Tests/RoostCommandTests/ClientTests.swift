@@ -225,4 +225,117 @@ struct ClientTests {
     #expect(json.output == #"{"tasks":[\#(record("PENDING")),\#(failed)],"cursor":"next page"}"# + "\n")
     #expect(json.errors == "")
   }
+  @Test("The options of submit become the members of the submission, and what the host cannot read ends with 2")
+  func submitOptions() throws {
+    let host = try CannedHost { _ in (200, #"{"id":"\#(id)","type":"t","status":"COMPLETED"}"#) }
+    let outcome = try RoostCommand.run([
+      "submit", "t", "{}", "--delay", "10s", "--expires=1h", "--timeout", "5m", "--priority", "high", "--key", "a\"b",
+      "--url", host.url,
+    ])
+    #expect((outcome.code, outcome.output, outcome.errors) == (0, "\(id)\n", ""))
+    _ = try RoostCommand.run(["submit", "t", "--at", "2027-01-01T00:00:00+08:00", "--url", host.url])
+    #expect(
+      host.requests.map(\.body) == [
+        #"{"type":"t","delay":"10s","expires":"1h","timeout":"5m","priority":"high","key":"a\"b","params":{}}"#,
+        #"{"type":"t","runAt":"2027-01-01T00:00:00+08:00"}"#,
+      ])
+    let strict = try CannedHost { _ in problem(400, "bad_request", "it is not a duration") }
+    for words in [["submit", "t", "--delay", "-5s"], ["list", "--type", "a b"], ["list", "--callback", "x"]] {
+      let refused = try RoostCommand.run(words + ["--url", strict.url])
+      #expect(refused.code == 2)
+      #expect(refused.errors == "roost: it is not a duration\nSee roost \(words[0]) --help.\n")
+    }
+  }
+
+  @Test("cancel, retry and delete act on each task, tell what they did, and go on after a refusal")
+  func actions() throws {
+    let host = try CannedHost { request in
+      switch request.path {
+      case let path where path.contains("missing"): problem(404, "unknown_task", "there is no task missing")
+      case let path where path.contains("final"): problem(409, "forbidden_transition", "task final is FAILED")
+      case let path where path.contains("late"): (202, #"{"id":"late","status":"COMPLETED"}"#)
+      case let path where path.contains("running"): (202, #"{"id":"running","status":"IN_PROGRESS"}"#)
+      case let path where path.hasSuffix("/cancel"): (200, #"{"id":"x","status":"CANCELLED"}"#)
+      case let path where path.hasSuffix("/retry"): (200, #"{"id":"x","status":"PENDING"}"#)
+      default: (204, "")
+      }
+    }
+    for (words, code, output, errors) in [
+      (["cancel", "x"], 0, "CANCELLED\n", ""),
+      (
+        ["cancel", "running"], 0, "IN_PROGRESS\n",
+        "Task running was asked to stop; roost watch follows it to its end.\n"
+      ),
+      (
+        ["cancel", "late"], 1, "COMPLETED\n",
+        "roost: task late is COMPLETED: it ended before it could be stopped\n"
+      ),
+      (["cancel", "final"], 1, "", "roost: task final is FAILED\n"),
+      (["cancel", "missing"], 3, "", "roost: there is no task missing\n"),
+      (
+        ["cancel", "x", "missing", "final", "y"], 3, "x CANCELLED\ny CANCELLED\n",
+        "roost: there is no task missing\nroost: task final is FAILED\n"
+      ),
+      (["cancel", "x", "--json"], 0, "{\"id\":\"x\",\"status\":\"CANCELLED\"}\n", ""),
+      (["retry", "x"], 0, "PENDING\n", ""), (["retry", "x", "y"], 0, "x PENDING\ny PENDING\n", ""),
+      (["retry", "final"], 1, "", "roost: task final is FAILED\n"),
+      (["delete", "x", "y"], 0, "", ""), (["delete", "x", "--json"], 0, "", ""),
+      (["delete", "final", "missing"], 1, "", "roost: task final is FAILED\nroost: there is no task missing\n"),
+    ] as [([String], Int32, String, String)] {
+      let outcome = try RoostCommand.run(words + ["--url", host.url])
+      #expect(outcome.code == code, "\(words)")
+      #expect(outcome.output == output, "\(words)")
+      #expect(outcome.errors == errors, "\(words)")
+    }
+    #expect(
+      host.requests.suffix(2).map { "\($0.method) \($0.path)" } == [
+        "DELETE /v1/tasks/final", "DELETE /v1/tasks/missing",
+      ])
+  }
+
+  @Test("pause and resume tell how many tasks there are")
+  func pause() throws {
+    let type = #"{"name":"t","paused":true,"counts":{"PENDING":3,"SCHEDULED":1,"IN_PROGRESS":2}}"#
+    let host = try CannedHost { _ in (200, type) }
+    for verb in ["pause", "resume"] {
+      let outcome = try RoostCommand.run([verb, "t/x", "--url", host.url])
+      #expect(outcome.code == 0)
+      #expect(outcome.output == "t/x is \(verb)d: 3 PENDING, 1 SCHEDULED, 2 IN_PROGRESS\n")
+      #expect(try RoostCommand.run([verb, "t/x", "--json", "--url", host.url]).output == type + "\n")
+    }
+    #expect(host.requests.map(\.path).first == "/v1/types/t%2Fx/pause")
+  }
+
+  @Test("Scheduled tasks are shown with when they are due and what failed before, lost handlers with their error")
+  func scheduled() throws {
+    let due = "2026-11-24T10:00:05.000Z"
+    let waiting = record(
+      "SCHEDULED", #","dueAt":"\#(due)","error":{"kind":"exception","message":"no"},"progress":{"fraction":0.5}"#)
+    let lost = record(
+      "COMPLETED", #","callback":{"name":"notify/log","status":"failed","attempts":10,"lastError":"no answer"}"#)
+    let host = try CannedHost { _ in (200, #"{"tasks":[\#(waiting),\#(lost)],"cursor":null}"#) }
+    let list = try RoostCommand.run(["list", "--callback", "failed", "--url", host.url])
+    let rows = list.output.split(separator: "\n").map(String.init)
+    #expect(rows[1].hasSuffix("  SCHEDULED  2026-11-24T10:00:00.000Z  due \(due) exception: no"))
+    #expect(rows[2].hasSuffix("  COMPLETED  2026-11-24T10:00:00.000Z  notify/log: no answer"))
+    #expect(host.requests.map(\.path) == ["/v1/tasks?callback=failed"])
+    for (options, line) in [
+      ([], "SCHEDULED due \(due) exception: no"),
+      (
+        ["--json"],
+        #"{"id":"\#(id)","type":"t","status":"SCHEDULED","dueAt":"\#(due)","progress":{"fraction":0.5},"#
+          + #""error":{"kind":"exception","message":"no"}}"#
+      ),
+    ] {
+      let host = try CannedHost { [rounds = Counter()] _ in
+        (200, rounds.next() == 1 ? waiting : record("COMPLETED", #","dueAt":"\#(due)""#))
+      }
+      let watch = try RoostCommand.run(["watch", id, "--url", host.url] + options)
+      #expect(watch.code == 0)
+      #expect(watch.output.split(separator: "\n").first.map(String.init) == line)
+      #expect(!(watch.output.split(separator: "\n").last ?? "").contains("due"))
+    }
+    let word = try CannedHost { _ in (200, #"{"statuses":{"\#(id)":"SCHEDULED"}}"#) }
+    #expect(try RoostCommand.run(["status", id, "--url", word.url]).output == "SCHEDULED\n")
+  }
 }

@@ -25,15 +25,15 @@ final class ServingHost: Sendable {
   }
 
   /// Submits and answers the id.
-  func submit(_ type: String, _ params: String = "null") throws -> String {
-    let outcome = try roost("submit", type, params)
+  func submit(_ type: String, _ params: String = "null", _ options: String...) throws -> String {
+    let outcome = try RoostCommand.run(["submit", type, params] + options, environment: ["ROOST_URL": url])
     #expect(outcome.code == 0, "\(outcome.errors)")
     return outcome.output.trimmingCharacters(in: .newlines)
   }
 }
 
 /// Types that run programs: `echo` answers its params, `bad` fails, `slow` shows progress and waits for a file.
-private func programs() -> String {
+func programs() -> String {
   func plugin(_ words: String) -> String {
     #"{"path": "\#(BuildProducts.plugin("Command"))", "settings": {"command": \#(words)}}"#
   }
@@ -48,7 +48,7 @@ private func programs() -> String {
     """#
 }
 
-private let unknown = "0192f0e4000070008000000000000000"
+let unknown = "0192f0e4000070008000000000000000"
 
 @Suite("The command line and a real host")
 struct EndToEndTests {
@@ -183,21 +183,21 @@ struct EndToEndTests {
   }
 }
 
+/// config.json with the plugins of this build and any free port; everything else as it stands.
+func repositoryConfig() throws -> String {
+  let text = try String(contentsOfFile: BuildProducts.sources + "/config.json", encoding: .utf8)
+  let changed = text.replacing("\".build/release/", with: "\"\(BuildProducts.directory)/")
+    .replacing("127.0.0.1:7411", with: "127.0.0.1:0")
+  #expect(changed.components(separatedBy: BuildProducts.directory).count == 5, "all four plugins")
+  return changed
+}
+
 @Suite("The repository's own config")
 struct RepositoryConfigTests {
-  /// config.json with the plugins of this build and any free port; everything else as it stands.
-  private func config() throws -> String {
-    let text = try String(contentsOfFile: BuildProducts.sources + "/config.json", encoding: .utf8)
-    let changed = text.replacing("\".build/release/", with: "\"\(BuildProducts.directory)/")
-      .replacing("127.0.0.1:7411", with: "127.0.0.1:0")
-    #expect(changed.components(separatedBy: BuildProducts.directory).count == 5, "all four plugins")
-    return changed
-  }
-
   @Test("It starts with no variable set, digests a document, runs a program and logs every outcome")
   func noVariables() async throws {
     let document = try String(contentsOfFile: BuildProducts.sources + "/docs/store.md", encoding: .utf8)
-    let host = try await ServingHost(try config(), workers: 3, files: ["store.md": document])
+    let host = try await ServingHost(try repositoryConfig(), workers: 3, files: ["store.md": document])
     #expect(try host.roost("check").output == "config.json: ok\n")
     let digest = try host.roost("submit", "digest.summarize", #"{"path": "store.md", "sentences": 3}"#, "--wait")
     #expect(digest.code == 0, "\(digest.errors)")
@@ -232,7 +232,7 @@ struct RepositoryConfigTests {
       return (200, chunk("Owls hunt", "null") + chunk(" at night.", isWhole ? "\"stop\"" : "null"))
     }
     let host = try await ServingHost(
-      try config(), workers: 3,
+      try repositoryConfig(), workers: 3,
       environment: ["ROOST_ARTICLE_ENDPOINT": model.url + "/v1", "ROOST_ARTICLE_MODEL": "tiny"])
     let article = try host.roost("submit", "article.generate", #"{"topic": "owls"}"#, "--wait")
     #expect(article.code == 0, "\(article.errors)")

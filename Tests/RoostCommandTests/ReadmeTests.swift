@@ -3,7 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 
-@Suite("The plugins of the README", .timeLimit(.minutes(5)))
+@Suite("The examples of the README", .timeLimit(.minutes(5)))
 struct ReadmeTests {
   private let readme: String
 
@@ -50,6 +50,28 @@ struct ReadmeTests {
     let inspected = try run(BuildProducts.roost, ["inspect", folder.path + "/greeter/.build/debug/libGreeter.so"])
     #expect(inspected.status == 0, "\(inspected.errors)")
     #expect(inspected.output.contains("executor greet"))
+  }
+
+  @Test("The commands of a first task and of the life of a task work, and nothing is refused")
+  func commands() async throws {
+    let document = try String(contentsOfFile: BuildProducts.sources + "/README.md", encoding: .utf8)
+    let host = try await ServingHost(try repositoryConfig(), workers: 3, files: ["README.md": document])
+    let sections = readme.components(separatedBy: "\n## ").filter {
+      $0.hasPrefix("A first task") || $0.hasPrefix("The life of a task")
+    }
+    let lines = sections.flatMap { $0.split(separator: "\n") }.filter { $0.hasPrefix("$ ") }.map { $0.dropFirst(2) }
+    try #require(lines.count > 20)
+    // The id in the README is one that its writer saw.
+    let script = lines.joined(separator: "\n").replacing("export PATH=$PWD/.build/release:$PATH", with: ":")
+      .replacing(/01a20d4e[0-9a-f]{24}/, with: "$first")
+      .replacing("localhost:7411", with: host.url.dropFirst("http://".count))
+    let first = try host.submit("digest.summarize", #"{"text": "One. Two."}"#)
+    let outcome = try run(
+      "/bin/sh", ["-euc", script],
+      environment: ["PATH": "\(BuildProducts.directory):/usr/bin:/bin", "ROOST_URL": host.url, "first": first])
+    #expect(outcome.status == 0, "\(outcome.errors)")
+    #expect(!outcome.output.contains("about:blank"), "\(outcome.output)")
+    #expect(outcome.errors == "", "\(outcome.errors)")
   }
 
   /// The package depends on a folder called roost beside it, whatever this checkout is called.

@@ -35,6 +35,25 @@ struct TerminalTests {
     #expect(text.contains("\u{1b}[36m") && text.contains("\u{1b}[32m"))
   }
 
+  @Test("A scheduled task is shown with when it is due, within the width")
+  func scheduled() throws {
+    let waiting = record(
+      "SCHEDULED", #","dueAt":"2026-11-24T10:00:05.000Z","error":{"kind":"exception","message":"it went very wrong"}"#)
+    let host = try CannedHost { [rounds = Counter()] request in
+      if request.method == "POST" { return (200, #"{"statuses":{"\#(id)":"SCHEDULED"}}"#) }
+      return (200, rounds.next() == 1 ? waiting : record("COMPLETED"))
+    }
+    let terminal = try PseudoTerminal(columns: 60)
+    try terminal.start(["watch", id, "--url", host.url]).waitUntilExit()
+    #expect(bars(in: terminal.text()).first == "SCHEDULED   due 2026-11-24T10:00:05.000Z exception: it wen…")
+    let again = try CannedHost { request in
+      request.method == "POST" ? (200, #"{"statuses":{"\#(id)":"SCHEDULED"}}"#) : (200, waiting)
+    }
+    let status = try PseudoTerminal(columns: 60)
+    try status.start(["status", id, "--url", again.url]).waitUntilExit()
+    #expect(withoutEscapes(status.text()) == "SCHEDULED due 2026-11-24T10:00:05.000Z\r\n")
+  }
+
   @Test("Ctrl-C in watch gives the cursor back and ends by the signal")
   func interrupt() throws {
     let host = try CannedHost { _ in (200, running) }

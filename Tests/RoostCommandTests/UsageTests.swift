@@ -18,7 +18,10 @@ struct UsageTests {
     }
   }
 
-  static let verbs = ["serve", "check", "submit", "status", "result", "watch", "list", "inspect"]
+  static let verbs = [
+    "serve", "check", "submit", "status", "result", "watch", "list", "cancel", "retry", "delete", "pause", "resume",
+    "inspect",
+  ]
 
   @Test("Each verb has a help that ends with 0, whatever else is said", arguments: verbs)
   func helpOfVerb(_ verb: String) throws {
@@ -53,6 +56,27 @@ struct UsageTests {
       ),
       (["list", "--limit=0"], "roost: --limit 0 is out of range; allowed are 1 to 500\nSee roost list --help.\n"),
       (["status"], "roost: something is missing: roost status ID…\nSee roost status --help.\n"),
+      (["cancel"], "roost: something is missing: roost cancel ID…\nSee roost cancel --help.\n"),
+      (["pause"], "roost: something is missing: roost pause TYPE\nSee roost pause --help.\n"),
+      (["resume", "a", "b"], "roost: unexpected \"b\"\nSee roost resume --help.\n"),
+      (
+        ["submit", "t", "--delay", "1s", "--at", "2027-01-01T00:00:00Z"],
+        "roost: --delay and --at exclude each other; give one\nSee roost submit --help.\n"
+      ),
+      (["submit", "t", "--tenant", "a"], "roost: --tenant is not supported yet\nSee roost submit --help.\n"),
+      (["submit", "t", "--key"], "roost: --key needs a value: --key KEY\nSee roost submit --help.\n"),
+      (
+        ["submit", "t", "--batch"],
+        "roost: --batch needs PARAMS: @FILE or - with the params of one task on each line\nSee roost submit --help.\n"
+      ),
+      (
+        ["submit", "t", "1", "--batch", "--key", "k"],
+        "roost: --key is for one task, not for a batch\nSee roost submit --help.\n"
+      ),
+      (
+        ["submit", "t", "@/nowhere", "--batch"],
+        "roost: /nowhere: No such file or directory\nSee roost submit --help.\n"
+      ),
       (["submit"], "roost: something is missing: roost submit TYPE [PARAMS]\nSee roost submit --help.\n"),
       (
         ["submit", "t", "{a"],
@@ -80,7 +104,10 @@ struct UsageTests {
 
   @Test(
     "Without a host every verb that asks one ends with 4 and names it",
-    arguments: [["submit", "t", "1"], ["status", "a"], ["result", "a"], ["watch", "a"], ["list"]])
+    arguments: [
+      ["submit", "t", "1"], ["status", "a"], ["result", "a"], ["watch", "a"], ["list"], ["cancel", "a"],
+      ["retry", "a", "b"], ["delete", "a"], ["pause", "t"], ["resume", "t"],
+    ])
   func unreachable(_ words: [String]) throws {
     let port = ClosedPort()
     for outcome in [

@@ -50,7 +50,7 @@ struct ChaosTests {
     #expect(client.surprises == [])
     let store = hosts[0].store
     try await eventually(within: .seconds(60), "nothing is left to do after \(story)") { () async in
-      let counts = (try? await store.counts(of: ["echo"]))?["echo"] ?? [:]
+      let counts = (try? await store.states(of: ["echo"]))?["echo"]?.counts ?? [:]
       return counts[.pending] == 0 && counts[.inProgress] == 0 && (counts[.completed] ?? 0) >= 6000
     }
     let tasks = client.submitted

@@ -87,7 +87,7 @@ final class HostFixture: Sendable {
   func openGate() throws { try directory.write("journal.open", "") }
 
   func submit(_ type: String, _ params: String = "null") async throws -> TaskID {
-    try await store.submit(Submission(type: type, params: Array(params.utf8)))
+    try await store.submit(Submission(type: type, params: Array(params.utf8))).id
   }
 
   /// Waits until the task is final.

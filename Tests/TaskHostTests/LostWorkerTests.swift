@@ -167,7 +167,9 @@ struct LostWorkerTests {
   @Test("Processes that programs left behind do not stay as zombies of the host")
   func zombies() async throws {
     let host = try await host(
-      running: "setsid sh -c 'echo $$ >> pids; while [ ! -e open ]; do sleep 0.02; done' & true")
+      running: "setsid sh -c 'echo $$ >> pids; while [ ! -e open ]; do sleep 0.02; done' & "
+        // Until it has a session of its own it would be ended with the program.
+        + "while [ ! -e pids ]; do sleep 0.01; done")
     let id = try await host.submit("command")
     #expect(try await host.final(id)?.status == .completed)
     try await eventually("it left one") { () async in pids(host).count == 1 }

@@ -30,7 +30,7 @@ struct TenThousandTests {
     let ids = Array(tasks.keys)
     #expect(Set(tasks.values).count == 10_000)
     try await eventually("nothing is left to do") { () async throws in
-      let counts = try await host.store.counts(of: ["echo"])["echo"] ?? [:]
+      let counts = try await host.store.states(of: ["echo"])["echo"]?.counts ?? [:]
       return counts[.pending] == 0 && counts[.inProgress] == 0 && (counts[.completed] ?? 0) >= 10_000
     }
     try await eventually("no handler call is left over") { () async throws in try leftOver(host) == [] }

@@ -1,10 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import HTTPClient
 import TaskModel
 import TaskStore
 import Testing
 import TestSupport
 import Threading
+
+extension JSONNode {
+  /// A string or a number as it was written.
+  fileprivate var written: String? {
+    switch content {
+    case .string(let text), .number(let text): text
+    default: nil
+    }
+  }
+}
 
 @Suite("Webhooks of a real host")
 struct WebhookTests {
@@ -51,6 +62,19 @@ struct WebhookTests {
     let failed = try JSONNode.parse(Array(requests[2].body.utf8))
     #expect(failed["type"]?.text == "task.failed" && failed["data"]?["error"]?["message"]?.text == "on purpose")
     #expect(failed["timestamp"]?.text == failed["data"]?["finishedAt"]?.text)
+
+    // What is posted is the record that everybody sees, whichever worker posts it, but for the state of the post itself.
+    for (request, id) in zip(requests, [echo, echo, fail]) {
+      let posted = try JSONNode.parse(Array(request.body.utf8))["data"]
+      let seen = try JSONNode.parse(try host.send("GET", "/v1/tasks/\(id)").body)
+      for name in ["status", "startedAt", "finishedAt", "createdAt", "worker", "attempts", "maxAttempts"] {
+        #expect(seen[name] != nil && posted?[name]?.written == seen[name]?.written, "\(name)")
+      }
+      for name in ["name", "version", "build"] {
+        #expect(posted?["plugin"]?[name]?.text == seen["plugin"]?[name]?.text)
+      }
+      #expect(posted?["callback"]?["name"]?.text == "webhook/post")
+    }
   }
 
   @Test("A worker that is killed while it posts costs no outcome")

@@ -28,7 +28,7 @@ struct AwaitFinalTests {
     try eventually("the task is watched") { try isWatched(id, fixture) }
     let session = try fixture.session()
     let taken = try session.take(1)
-    _ = try session.write([taken[0].write(.running)])
+    _ = try session.write([taken[0].write(.running(deadline: nil))])
     #expect(calls.made == 0)
     _ = try session.write([taken[0].write(.completed(result: .one))], emptied: [1])
     try eventually("all were told") { calls.made == 3 }

@@ -36,6 +36,8 @@ struct Keyspace {
   var flightCount = 0
   var leases: [String: String] = [:]
   var counters: [String: [String: Int]] = [:]
+  /// Who has which unique key, by type and key.
+  var claims: [String: TaskID] = [:]
 
   private static let script = """
     local answer = {}
@@ -77,8 +79,12 @@ struct Keyspace {
       guard let id = TaskID(rest), let record = StoredRecord(values[0][...]) else { return }
       records[id] = record
       rounds[id] = (0..<4).reduce(0) { $0 | Int(values[0][44 + $1]) << (8 * $1) }
-    case "q", "hq": places[parts[0], default: []] += texts.compactMap { TaskID(String($0.suffix(32))) }
-    case "due", "hdue", "away", "run":
+    case "q", "qh", "ql", "hq":
+      let ids = texts.compactMap { TaskID(String($0.suffix(32))) }
+      places[parts[0], default: []] += ids
+      if parts[0] != "hq" { places["queues", default: []] += ids }
+    case "k": claims[rest] = TaskID(texts[0])
+    case "due", "hdue", "away", "run", "exp":
       let keys = stride(from: 0, to: texts.count, by: 2).map { texts[$0] }
       places[parts[0], default: []] += keys.compactMap { TaskID(String($0.suffix(32))) }
     case "done", "dead":
@@ -124,7 +130,7 @@ struct Keyspace {
       let isHeld = flight.contains(held) && leases[held.worker] != nil
       let isFound =
         switch record.state {
-        case .pending: places["q"]?.contains(id) ?? false
+        case .pending: places["queues"]?.contains(id) ?? false
         case .scheduled: places["due"]?.contains(id) ?? false
         case .detached: places["away"]?.contains(id) ?? false
         case .taken, .running: isHeld
@@ -133,6 +139,12 @@ struct Keyspace {
             || places["hdue"]?.contains(id) ?? false
         }
       if !isFound { problems.append("no script finds \(id), \(record.state), handler \(record.handlerPhase)") }
+      if [.pending, .scheduled].contains(record.state), record.has(.expires), !(places["exp"]?.contains(id) ?? false) {
+        problems.append("\(id) would never expire")
+      }
+      if let key = record.extras.key, !record.state.status.isFinal, claims["\(record.type):\(key)"] != id {
+        problems.append("\(id) does not have its key \(key)")
+      }
       if record.state.status.isFinal, !finished.contains(where: { $0.id == id && $0.round == rounds[id] }) {
         problems.append("retention never finds \(id), \(record.state)")
       }
@@ -163,7 +175,10 @@ struct Keyspace {
     if Set(places["away"] ?? []) != away { problems.append("the set of detached tasks is wrong") }
     let scheduled = Set(records.filter { $0.value.state == .scheduled }.keys)
     if Set(places["due"] ?? []) != scheduled { problems.append("the set of scheduled tasks is wrong") }
-    for (key, value) in everything where ["p:", "r:", "g:"].contains(key.prefix(2)) && !value.isTemporary {
+    for (key, id) in claims where records[id] == nil { problems.append("the key \(key) belongs to no task") }
+    let expiring = Set(records.filter { $0.value.has(.expires) && !$0.value.state.status.isFinal }.keys)
+    if !Set(places["exp"] ?? []).isSubset(of: expiring) { problems.append("what is to expire is wrong") }
+    for (key, value) in everything where ["p:", "r:", "g:", "l:"].contains(key.prefix(2)) && !value.isTemporary {
       let id = TaskID(String(key.dropFirst(2).prefix(32)))
       if id.flatMap({ records[$0] }) == nil { problems.append("\(key) belongs to no task") }
     }
@@ -174,13 +189,18 @@ struct Keyspace {
   var unfinished: [String] {
     records.filter { !$0.value.state.status.isFinal || $0.value.handlerPhase == .pending }
       .map { "\($0.key) is \($0.value.state), handler \($0.value.handlerPhase)" }
-      + ["q", "due", "away", "hq", "hdue", "run"].flatMap { place in (places[place] ?? []).map { "\($0) in \(place)" } }
+      + ["queues", "due", "away", "hq", "hdue", "run", "exp"].flatMap { place in
+        (places[place] ?? []).map { "\($0) in \(place)" }
+      }
       + flight.map { "\($0.id) in flight of \($0.worker)" }
   }
 
   /// Keys that belong to tasks, but for bodies that go away by themselves.
   var ofTasks: [String] {
-    let kinds: Set = ["t", "p", "r", "g", "q", "hq", "due", "hdue", "away", "run", "done", "dead", "flight"]
+    let kinds: Set = [
+      "t", "p", "r", "g", "l", "k", "q", "qh", "ql", "hq", "due", "hdue", "away", "run", "exp", "done", "dead",
+      "flight", "ctl",
+    ]
     return everything.filter { key, value in
       kinds.contains(String(key.prefix { $0 != ":" })) && !value.isTemporary
     }.map(\.key).sorted()

@@ -51,9 +51,9 @@ struct PageTests {
     taken += try session.take(1)
     taken += try session.take(2, type: "other")
     func time(_ millis: Int64) -> Timestamp { Timestamp(millis: future.millis + millis) }
-    var running = taken[0].write(.running)
+    var running = taken[0].write(.running(deadline: nil))
     running.startedAt = Timestamp(millis: 2000)
-    var earlier = taken[4].write(.running)
+    var earlier = taken[4].write(.running(deadline: nil))
     earlier.startedAt = Timestamp(millis: 1000)
     _ = try session.write([running, earlier])
     _ = try session.write([

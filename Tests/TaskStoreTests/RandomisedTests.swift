@@ -30,6 +30,9 @@ private struct Expected: Equatable {
   var isCancelAsked = false
   /// Whether its retry, its handler's retry or its deadline is in the past.
   var isDue = false
+  var key: String?
+  /// Whether it fails where it is met before its start.
+  var isExpired = false
 
   static let nobody = "0000000000000000"
   var isActive: Bool { state == .taken || state == .running }
@@ -39,6 +42,7 @@ private struct Expected: Equatable {
 
   mutating func finish(_ state: StoredRecord.State, mine: Bool) {
     self.state = state
+    isDue = false
     phase = hasHandlers && state != .cancelled ? .pending : .none
     if !mine { worker = Self.nobody }
   }
@@ -66,6 +70,12 @@ private final class Play {
   }
 
   static let past = Timestamp(millis: 1000)
+  static let telling: TypeDefinition = {
+    // Its keys are free again as soon as a task has ended.
+    var type = StoreFixture.telling
+    type.keyTTL = .milliseconds(1)
+    return type
+  }()
   static let future = Timestamp(millis: 4_000_000_000_000)
   let fixture: StoreFixture
   let housekeeping: Housekeeping
@@ -74,13 +84,17 @@ private final class Play {
   var tasks: [TaskID: Expected] = [:]
   var order: [TaskID] = []
   var workers: [Worker] = []
+  var paused: Set<String> = []
+  /// Which task has which key, by type and key.
+  var claims: [String: TaskID] = [:]
+  var fired = 0
   /// Tasks as they were taken once; the fences of most are outdated.
   var taken: [(worker: Int, id: String, task: TakenTask)] = []
   var step = ""
   var problems: [String] = []
 
   init(seed: UInt64) throws {
-    fixture = try StoreFixture(types: [StoreFixture.type, StoreFixture.telling])
+    fixture = try StoreFixture(types: [StoreFixture.type, Self.telling])
     housekeeping = try fixture.housekeeping()
     connection = try fixture.connection()
     random = SeededGenerator(state: seed)
@@ -102,8 +116,12 @@ private final class Play {
   func anyWorker() -> Int { Int.random(in: 0..<workers.count, using: &random) }
 
   func next() async throws {
-    switch Int.random(in: 0..<100, using: &random) {
+    switch Int.random(in: 0..<110, using: &random) {
     case 0..<15: if tasks.count < 30 { try await submit() }
+    case 100..<102: try await pause()
+    case 102..<105: try await recall()
+    case 105..<107: try await actOnMany()
+    case 107..<110: if tasks.count < 30 { try fire() }
     case 15..<35: try take(handlers: chance(30))
     case 35..<65: try write()
     case 65..<70: try writeLate()
@@ -119,12 +137,107 @@ private final class Play {
   }
 
   func submit() async throws {
-    let type = anyType()
-    let id = try await fixture.submit(
-      chance(20) ? String(decoding: [UInt8].text(1500), as: UTF8.self) : "null", type: type)
-    step = "submit \(id) \(type)"
-    tasks[id] = Expected(type: type)
+    var submission = Submission(type: anyType(), params: chance(20) ? .text(1500) : Array("null".utf8))
+    submission.priority = [.high, .normal, .normal, .low].randomElement(using: &random) ?? .normal
+    if chance(30) { submission.key = ["a", "b", "c"].randomElement(using: &random) }
+    if chance(20) { submission.due = chance(70) ? .after(.milliseconds(1)) : .at(Self.future) }
+    if chance(20) { submission.expires = .at(chance(50) ? Self.past : Self.future) }
+    if submission.key != nil { try fixture.nextMillisecond() }
+    let receipt = try await fixture.store.submit(submission)
+    step = "submit \(receipt.id) \(submission.type), key \(submission.key ?? "none"), due \(submission.due as Any)"
+    if let key = submission.key, let owner = owner(of: key, submission.type) {
+      hold(receipt.id == owner && !receipt.isNew && receipt.status == tasks[owner]?.state.status, "a key that is taken")
+      return
+    }
+    hold(receipt.isNew && tasks[receipt.id] == nil)
+    var expected = Expected(type: submission.type)
+    if let due = submission.due {
+      expected.state = .scheduled
+      expected.isDue = due != .at(Self.future)
+    }
+    expected.key = submission.key
+    expected.isExpired = submission.expires == .at(Self.past)
+    add(expected, receipt.id)
+  }
+
+  func add(_ expected: Expected, _ id: TaskID) {
+    tasks[id] = expected
     order.append(id)
+    if let key = expected.key { claims["\(expected.type):\(key)"] = id }
+  }
+
+  /// Who has the key: the task that got it last, while it is there and, in the type whose keys live short, not final.
+  func owner(of key: String, _ type: String) -> TaskID? {
+    guard let id = claims["\(type):\(key)"], let task = tasks[id] else { return nil }
+    return task.isFinal && type == Self.telling.name ? nil : id
+  }
+
+  /// A due time of a schedule, which is dealt with once.
+  func fire() throws {
+    let isNew = fired == 0 || chance(60)
+    if isNew { fired += 1 }
+    let due = Timestamp(millis: 1_000_000 + Int64(fired))
+    let answer = try housekeeping.fire("s", due: due, Submission(type: "work", params: .one), of: StoreFixture.type)
+    step = "fire \(fired): \(answer)"
+    guard isNew else { return hold(answer == .done(last: due)) }
+    guard case .stored(let id) = answer else { return hold(false) }
+    add(Expected(type: "work"), id)
+  }
+
+  func pause() async throws {
+    let type = anyType()
+    let pauses = chance(50)
+    step = "pause \(type): \(pauses)"
+    try await fixture.store.setPaused(type, pauses)
+    if pauses { paused.insert(type) } else { paused.remove(type) }
+    hold(try await fixture.store.states(of: [type])[type]?.isPaused == pauses)
+  }
+
+  func recall() async throws {
+    guard let id = anyTask(), let task = tasks[id] else { return }
+    step = "call the handler of \(id) again"
+    do {
+      hold(try await fixture.store.callHandler(id) == task.state.status)
+      hold(task.hasHandlers && (task.phase == .delivered || task.phase == .failed))
+      tasks[id]?.phase = .pending
+      tasks[id]?.worker = Expected.nobody
+      tasks[id]?.isDue = false
+    } catch .handlerPending { hold(task.isHandlerPending) } catch .noHandler {
+      hold(!task.hasHandlers && (task.state == .completed || task.state == .failed))
+    } catch { hold(error == .forbidden(id, status: task.state.status)) }
+  }
+
+  /// Retries or deletes several, some of them twice, or all that failed.
+  func actOnMany() async throws {
+    let type = anyType()
+    let retries = chance(50)
+    let ids = (0..<4).compactMap { _ in anyTask() }
+    let isByType = chance(50)
+    step = "\(retries ? "retry" : "delete") \(isByType ? "failed \(type)" : "\(ids)")"
+    var count = 0
+    let chosen = isByType ? order.filter { tasks[$0]?.type == type && tasks[$0]?.state == .failed } : ids
+    if retries {
+      // The order in which those of one key come decides who gets it back: as the store goes, the latest first.
+      let keyed = Set(chosen.compactMap { tasks[$0]?.key })
+      guard keyed.isEmpty else { return }
+      for id in chosen where mayRetry(id) {
+        revive(id)
+        count += 1
+      }
+      hold(
+        isByType
+          ? try await fixture.store.retryFailed(of: type, kind: nil) == count
+          : try await fixture.store.retry(ids) == count)
+    } else {
+      for id in chosen where tasks[id]?.isFinal ?? false {
+        forget(id)
+        count += 1
+      }
+      hold(
+        isByType
+          ? try await fixture.store.deleteFailed(of: type, kind: nil) == count
+          : try await fixture.store.delete(ids) == count)
+    }
   }
 
   func take(handlers: Bool) throws {
@@ -135,12 +248,14 @@ private final class Play {
     let got = try workers[index].session.take(
       batch, count: Int.random(in: 1...4, using: &random), type: type, handlers: handlers)
     step = "worker \(index) takes \(got.map(\.id)) of \(type), handlers \(handlers)"
+    hold(handlers || !paused.contains(type) || got.isEmpty)
+    if !handlers { try noteExpired(all: false) }
     for task in got {
       let expected = try #require(tasks[task.id])
       if handlers {
         hold(expected.isHandlerPending && expected.worker == Expected.nobody)
       } else {
-        hold(expected.state == .pending && !expected.isCancelAsked)
+        hold(expected.state == .pending && !expected.isCancelAsked && !expected.isExpired)
         tasks[task.id]?.state = .taken
       }
       tasks[task.id]?.take += 1
@@ -151,6 +266,14 @@ private final class Play {
     if chance(85) { workers[index].held += got.map { (batch, $0) } }
   }
 
+  /// Tasks that expired where they were met; `all` when every one must have been met.
+  func noteExpired(all: Bool) throws {
+    let waiting = tasks.filter { $0.value.isExpired && ($0.value.state == .pending || $0.value.state == .scheduled) }
+    if waiting.isEmpty { return }
+    let records = try Keyspace(connection, prefix: fixture.store.keys.prefix).records
+    for (id, _) in waiting where all || records[id]?.state == .failed { tasks[id]?.finish(.failed, mine: false) }
+  }
+
   func operation(_ expected: Expected) -> TaskWrite.Operation {
     let at = chance(70) ? Self.past : Self.future
     if expected.isHandlerPending {
@@ -158,10 +281,12 @@ private final class Play {
         .randomElement(using: &random) ?? .givenBack
     }
     let operations: [TaskWrite.Operation] = [
-      .completed(result: chance(80) ? .one : .text(1500)), .failed(.broken), .retry(.broken, at: at), .running,
+      .completed(result: chance(80) ? .one : .text(1500)), .failed(.broken), .retry(.broken, at: at),
+      .running(deadline: nil),
       .detached(deadline: at), .progress(Progress(fraction: 0.5, note: "half")), .stopped, .givenBack,
+      .log([Array(#"{"message":"\#(taken.count)"}"#.utf8)]),
     ]
-    return operations.randomElement(using: &random) ?? .running
+    return operations.randomElement(using: &random) ?? .running(deadline: nil)
   }
 
   /// Writes something about one to three of the tasks that a worker holds.
@@ -208,6 +333,7 @@ private final class Play {
         task.stop()
       } else {
         task.state = .scheduled
+        task.isExpired = false
         task.worker = Expected.nobody
         task.isDue = at == Self.past
       }
@@ -225,7 +351,7 @@ private final class Play {
         task.worker = Expected.nobody
         task.isDue = at == Self.past
       }
-    case .progress: return (.written, true)
+    case .progress, .log: return (.written, true)
     case .handlerDelivered: task.phase = .delivered
     case .handlerFailed: task.phase = .failed
     case .handlerAgain(_, let at):
@@ -266,7 +392,7 @@ private final class Play {
     guard let id = anyTask(), let task = tasks[id] else { return }
     step = "cancel \(id)"
     do {
-      let isDone = try await fixture.store.cancel(id)
+      let isDone = try await fixture.store.cancel(id, within: .zero) == .cancelled
       hold(isDone == !task.isActive)
       if isDone { tasks[id]?.stop() } else { tasks[id]?.isCancelAsked = true }
     } catch { hold(task.isFinal && error == .forbidden(id, status: task.state.status)) }
@@ -275,13 +401,29 @@ private final class Play {
   func retry() async throws {
     guard let id = anyTask(), let task = tasks[id] else { return }
     step = "retry \(id)"
+    if task.key != nil { try fixture.nextMillisecond() }
     do {
       try await fixture.store.retry(id)
-      hold(task.state == .failed || task.state == .cancelled)
-      tasks[id] = Expected(type: task.type, take: task.take, round: task.round + 1)
-    } catch .handlerPending { hold(task.isHandlerPending) } catch {
+      hold(mayRetry(id))
+      revive(id)
+    } catch .handlerPending { hold(task.isHandlerPending) } catch .keyTaken {
+      hold(task.key.flatMap { owner(of: $0, task.type) } ?? id != id)
+    } catch {
       hold(error == .forbidden(id, status: task.state.status))
     }
+  }
+
+  func mayRetry(_ id: TaskID) -> Bool {
+    guard let task = tasks[id], task.state == .failed || task.state == .cancelled, task.phase != .pending else {
+      return false
+    }
+    return task.key.map { (owner(of: $0, task.type) ?? id) == id } ?? true
+  }
+
+  func revive(_ id: TaskID) {
+    guard let task = tasks[id] else { return }
+    tasks[id] = Expected(type: task.type, take: task.take, round: task.round + 1, key: task.key)
+    if let key = task.key { claims["\(task.type):\(key)"] = id }
   }
 
   func delete() async throws {
@@ -295,6 +437,9 @@ private final class Play {
   }
 
   func forget(_ id: TaskID) {
+    if let task = tasks[id], let key = task.key, claims["\(task.type):\(key)"] == id {
+      claims["\(task.type):\(key)"] = nil
+    }
     tasks[id] = nil
     order.removeAll { $0 == id }
   }
@@ -320,10 +465,12 @@ private final class Play {
     // Sometimes a worker loses a batch.
     if chance(30), let lost = workers[index].held.first?.batch { workers[index].held.removeAll { $0.batch == lost } }
     step = "heartbeat, worker \(index)"
+    try fixture.nextMillisecond()
     let report = try housekeeping.beat(
       host: fixture.store.hostID, types: ["work", "telling"], workers: [workers[index].beat])
     hold(report.lost.isEmpty && report.isKnown && !report.hasMore)
     release(index)
+    try noteExpired(all: true)
     for (id, task) in tasks where task.isDue {
       tasks[id]?.isDue = false
       if task.state == .scheduled { tasks[id]?.state = .pending }
@@ -370,6 +517,7 @@ private final class Play {
     hold(keyspace.lost() == [], "\(keyspace.lost())")
     hold(keyspace.differences() == [], "\(keyspace.differences())")
     hold(Set(keyspace.records.keys) == Set(tasks.keys))
+    hold(keyspace.claims == claims, "keys: \(keyspace.claims), not \(claims)")
     for (id, record) in keyspace.records {
       guard let expected = tasks[id] else { continue }
       var found = Expected(type: record.type, state: record.state, phase: record.handlerPhase)
@@ -377,7 +525,8 @@ private final class Play {
       found.take = Int(record.fence.suffix(4).reversed().reduce(0) { $0 << 8 | Int($1) })
       found.round = keyspace.rounds[id] ?? 0
       found.isCancelAsked = record.has(.cancelAsked)
-      found.isDue = expected.isDue
+      (found.isDue, found.key) = (expected.isDue, record.extras.key)
+      found.isExpired = expected.isExpired
       hold(found == expected, "\(id): \(found), not \(expected)")
     }
   }
@@ -396,6 +545,7 @@ struct RandomisedTests {
       try #require(play.problems == [], "after step \(number) of seed \(seed)")
     }
     for worker in play.workers { try play.housekeeping.reap(worker.id) }
+    for type in ["work", "telling"] { try await play.fixture.store.setPaused(type, false) }
     // What is scheduled far ahead is cancelled, or this would not end.
     for (id, task) in play.tasks where [.scheduled, .detached].contains(task.state) {
       _ = try await play.fixture.store.cancel(id)

@@ -70,7 +70,7 @@ struct ReadingTests {
     await #expect(throws: TaskStoreError.forbidden(id, status: .pending)) { try await store.settle(id, .cancelled) }
     let session = try fixture.session()
     let taken = try session.take(1, type: "telling")
-    _ = try session.write([taken[0].write(.running)])
+    _ = try session.write([taken[0].write(.running(deadline: nil))])
     await #expect(throws: TaskStoreError.forbidden(id, status: .inProgress)) {
       try await store.saveResult(id, Sum(a: 1))
     }
@@ -146,7 +146,7 @@ struct ReadingTests {
     let worker = RandomID.make()
     let session = try fixture.session(worker)
     let taken = try session.take(1)
-    for task in taken { #expect(try await store.cancel(task.id) == false) }
+    for task in taken { #expect(try await store.cancel(task.id, within: .zero) == .pending) }
     #expect(try await store.record(taken[0].id)?.cancelRequestedAt != nil)
     let writes: [TaskWrite.Operation] = [
       .givenBack, .failed(.broken), .retry(.broken, at: Timestamp(millis: 1000)),
@@ -163,7 +163,7 @@ struct ReadingTests {
     let (params, result) = ([UInt8].text(size), [UInt8].text(size + 1))
     let submission = Submission(
       type: "work", params: params, trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-    let id = try await fixture.store.submit(submission)
+    let id = try await fixture.store.submit(submission).id
     let session = try fixture.session()
     _ = try session.write([try session.take(1)[0].write(.completed(result: result))], emptied: [1])
     func get(_ key: String) throws -> [UInt8] { try #require(try fixture.command("GET", key).bulkValue) }
@@ -187,7 +187,7 @@ struct ReadingTests {
     let id = try await fixture.submit()
     let session = try fixture.session()
     let taken = try session.take(1)
-    _ = try session.write([taken[0].write(.running)])
+    _ = try session.write([taken[0].write(.running(deadline: nil))])
     let record = try #require(try await fixture.store.record(id))
     #expect(record.origin == StoreFixture.origin)
     #expect(record.status == .inProgress)

@@ -3,14 +3,17 @@ import Redis
 import TaskModel
 import TaskStore
 import TestSupport
+import Testing
 
 private let past = Timestamp(millis: 1000)
 private let large = String(decoding: [UInt8].text(2000), as: UTF8.self)
 
 extension ScriptScene {
   static let all: [ScriptScene] = [
-    submit, take, takeHandlers, completeOutcomes, completeReports, completeTwice, hello, heartbeat, reap, settle,
-    cancel, cancelScheduled, cancelDetached, retry, delete, retain, watch, register,
+    submit, submitMore, take, takeInTurns, takeHandlers, completeOutcomes, completeReports, completeTwice, hello,
+    heartbeat, reap, settle,
+    cancel, cancelTaken, cancelScheduled, cancelDetached, retry, retryKeyed, delete, deleteKeyed, recall, resume, fire,
+    fireFull, retain, watch, register, heartbeatExpiry, completeExpiring,
   ]
 
   static let submit = ScriptScene(script: .submit, name: "new tasks", prepare: { _ in }) { world in
@@ -18,6 +21,41 @@ extension ScriptScene {
     async let second = world.fixture.submit(type: "telling")
     async let third = world.fixture.submit(large)
     world.ids = try await [first, second, third]
+  }
+
+  static let submitMore = ScriptScene(script: .submit, name: "keys, priorities, due and expiry times") { world in
+    world.ids.append(try await world.fixture.submit { $0.key = "taken" })
+    // Only a type that may be full is looked at.
+    let backlogs = ["work": Housekeeping.Backlog(pending: 1, scheduled: 0)]
+    world.fixture.store.note(backlogs)
+  } act: { world in
+    async let repeated = world.fixture.submit { $0.key = "taken" }
+    async let first = world.fixture.submit {
+      $0.key = "new"
+      $0.priority = .high
+    }
+    async let second = world.fixture.submit { $0.key = "new" }
+    async let third = world.fixture.submit(type: "telling") {
+      $0.due = .after(.seconds(60))
+      $0.expires = .at(past)
+    }
+    async let fourth = world.fixture.submit { $0.priority = .low }
+    world.ids = try await Array(Set([repeated, first, second, third, fourth]))
+    #expect(world.ids.count == 4)
+  }
+
+  static let takeInTurns = ScriptScene(script: .take, name: "priorities, and a task that has expired") { world in
+    for priority in [TaskPriority.low, .normal, .high] {
+      world.ids.append(try await world.fixture.submit { $0.priority = priority })
+    }
+    world.ids.append(
+      try await world.fixture.submit {
+        $0.priority = .high
+        $0.expires = .at(past)
+      })
+    _ = try world.worker()
+  } act: { world in
+    try world.workers[0].take()
   }
 
   static let take = ScriptScene(script: .take, name: "tasks and a ghost") { world in
@@ -42,7 +80,7 @@ extension ScriptScene {
     let worker = try await world.busyWorker(7)
     try await world.submit(3, "telling")
     try worker.take("telling")
-    try worker.write { $0.task.id == world.ids[5] ? .running : nil }
+    try worker.write { $0.task.id == world.ids[5] ? .running(deadline: nil) : nil }
     _ = try await world.fixture.store.cancel(world.ids[4])
   } act: { world in
     try world.workers[0].write { held in
@@ -73,7 +111,7 @@ extension ScriptScene {
       case 1: .handlerFailed("no")
       case 2: .handlerAgain("not yet", at: past)
       case 3: .givenBack
-      case 4: .running
+      case 4: .running(deadline: nil)
       case 5: .progress(Progress(fraction: 0.5, note: "half"))
       default: nil
       }
@@ -84,11 +122,35 @@ extension ScriptScene {
     _ = try await world.busyWorker(3)
   } act: { world in
     let worker = world.workers[0]
-    try worker.write { _ in .running }
+    try worker.write { _ in .running(deadline: nil) }
     try worker.write {
       $0.task.id == world.ids[0] ? .detached(deadline: past) : .progress(Progress(fraction: 1, note: ""))
     }
     try worker.write { _ in .retry(.broken, at: past) }
+  }
+
+  static let completeExpiring = ScriptScene(script: .complete, name: "tasks with keys, expiry and logs") { world in
+    for key in ["a", "b", "c", "d"] {
+      world.ids.append(
+        try await world.fixture.submit {
+          $0.key = key
+          $0.expires = .after(.seconds(3600))
+          $0.priority = .low
+        })
+    }
+    let worker = try world.worker()
+    try worker.take()
+  } act: { world in
+    let worker = world.workers[0]
+    try worker.write { _ in .log([Array("{}".utf8), Array(#"{"level":"info"}"#.utf8)]) }
+    try worker.write { held in
+      switch world.ids.firstIndex(of: held.task.id) {
+      case 0: .completed(result: .one)
+      case 1: .retry(.broken, at: past)
+      case 2: .givenBack
+      default: .running(deadline: Timestamp(millis: 4_000_000_000_000))
+      }
+    }
   }
 
   static let hello = ScriptScene(script: .hello, name: "batches that were lost") { world in
@@ -130,9 +192,27 @@ extension ScriptScene {
     do { _ = try beat() } catch { _ = try beat() }
   }
 
+  static let heartbeatExpiry = ScriptScene(script: .heartbeat, name: "what has expired") { world in
+    for type in ["work", "telling"] {
+      for due in [nil, Submission.Moment.after(.milliseconds(20))] {
+        world.ids.append(
+          try await world.fixture.submit(type: type) {
+            $0.due = due
+            $0.expires = .at(past)
+          })
+      }
+    }
+  } act: { world in
+    let beat = {
+      try world.fixture.housekeeping().beat(
+        host: world.fixture.store.hostID, types: ["work", "telling"], workers: [])
+    }
+    do { _ = try beat() } catch { _ = try beat() }
+  }
+
   static let reap = ScriptScene(script: .reap, name: "a dead worker") { world in
     let worker = try await world.busyWorker(4)
-    try worker.write { $0.task.id == world.ids[1] ? .running : nil }
+    try worker.write { $0.task.id == world.ids[1] ? .running(deadline: nil) : nil }
     _ = try await world.fixture.store.cancel(world.ids[2])
     try await world.submit(2, "telling")
     try worker.take("telling")
@@ -160,6 +240,12 @@ extension ScriptScene {
     try await world.insist { _ = try await world.fixture.store.cancel(world.ids[0]) }
   }
 
+  static let cancelTaken = ScriptScene(script: .cancel, name: "a task that a worker has") { world in
+    _ = try await world.busyWorker(1)
+  } act: { world in
+    try await world.insist { _ = try await world.fixture.store.cancel(world.ids[0], within: .zero) }
+  }
+
   static let cancelScheduled = ScriptScene(script: .cancel, name: "a task that waits for its retry") { world in
     try await world.busyWorker(1).write { _ in .retry(.broken, at: past) }
   } act: { world in
@@ -178,6 +264,74 @@ extension ScriptScene {
     try worker.write { _ in .failed(.broken) }
   } act: { world in
     try await world.insist { try await world.fixture.store.retry(world.ids[0]) }
+  }
+
+  static let retryKeyed = ScriptScene(script: .retry, name: "tasks with keys, priorities and logs") { world in
+    for key in ["a", "b"] {
+      world.ids.append(
+        try await world.fixture.submit {
+          $0.key = key
+          $0.priority = .low
+          $0.expires = .after(.seconds(60))
+        })
+    }
+    let worker = try world.worker()
+    try worker.take()
+    try worker.write { _ in .log([Array("{}".utf8)]) }
+    try worker.write { _ in .failed(.broken) }
+  } act: { world in
+    try await world.insist { _ = try await world.fixture.store.retry(world.ids) }
+  }
+
+  static let deleteKeyed = ScriptScene(script: .delete, name: "tasks with keys and logs") { world in
+    for key in ["a", "b"] { world.ids.append(try await world.fixture.submit { $0.key = key }) }
+    let worker = try world.worker()
+    try worker.take()
+    try worker.write { _ in .log([Array("{}".utf8)]) }
+    try worker.write { _ in .failed(.broken) }
+    world.deleted = Set(world.ids)
+  } act: { world in
+    try await world.insist { _ = try await world.fixture.store.delete(world.ids) }
+  }
+
+  static let recall = ScriptScene(script: .recall, name: "a handler that was given up") { world in
+    let worker = try await world.busyWorker(1, "telling")
+    try worker.write { _ in .failed(.broken) }
+    try worker.write { _ in .handlerFailed("no") }
+  } act: { world in
+    try await world.insist { _ = try await world.fixture.store.callHandler(world.ids[0]) }
+  }
+
+  static let resume = ScriptScene(script: .pause, name: "a type that is paused") { world in
+    world.ids.append(try await world.fixture.submit { $0.priority = .high })
+    try await world.fixture.store.setPaused("work", true)
+  } act: { world in
+    for _ in 0..<3 { try await world.insist { try await world.fixture.store.setPaused("work", false) } }
+  }
+
+  private static func fire(_ world: SceneWorld, _ definition: TypeDefinition) throws {
+    var submission = Submission(type: "work", params: .text(2000))
+    submission.priority = .high
+    let due = Timestamp(millis: 1_700_000_000_000)
+    func fire() throws -> Housekeeping.Firing {
+      try world.fixture.housekeeping().fire("hourly", due: due, submission, of: definition)
+    }
+    do { _ = try fire() } catch { _ = try fire() }
+    #expect(try fire() == .done(last: due))
+  }
+
+  static let fire = ScriptScene(script: .fire, name: "a due time") { world in
+    _ = try world.fixture.housekeeping().know("hourly", from: Timestamp(millis: 1_600_000_000_000))
+  } act: { world in
+    try fire(world, StoreFixture.type)
+  }
+
+  static let fireFull = ScriptScene(script: .fire, name: "a due time of a type that is full") { world in
+    try await world.submit(1)
+  } act: { world in
+    var definition = StoreFixture.type
+    definition.queueCapacity = 1
+    try fire(world, definition)
   }
 
   static let delete = ScriptScene(script: .delete, name: "a task with large bodies and a pending handler") { world in

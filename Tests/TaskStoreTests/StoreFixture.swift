@@ -45,7 +45,14 @@ final class StoreFixture: Sendable {
   }
 
   func submit(_ params: String = "null", type: String = "work") async throws -> TaskID {
-    try await store.submit(Submission(type: type, params: Array(params.utf8)))
+    try await store.submit(Submission(type: type, params: Array(params.utf8))).id
+  }
+
+  /// A task of which more is asked than its params.
+  func submit(type: String = "work", _ more: (inout Submission) -> Void) async throws -> TaskID {
+    var submission = Submission(type: type, params: Array("null".utf8))
+    more(&submission)
+    return try await store.submit(submission).id
   }
 
   func session(_ worker: String = RandomID.make(), epoch: Int64 = 1) throws -> WorkerSession {
@@ -102,10 +109,17 @@ extension WorkerSession {
 }
 
 extension TakenTask {
+  /// Redis is on this machine.
+  private static var machineTime: Timestamp {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return Timestamp(millis: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000)
+  }
+
   func write(_ operation: TaskWrite.Operation, callsHandler: Bool = false) -> TaskWrite {
     var write = TaskWrite(
       id: id, fence: record.fence, operation: operation, attempts: record.attempts + 1, maxAttempts: 1,
-      hasParamsKey: record.hasParamsKey, origin: 1, startedAt: record.createdAt)
+      hasParamsKey: record.hasParamsKey, origin: 1, startedAt: record.createdAt, finishedAt: Self.machineTime)
     write.callsHandler = callsHandler
     write.taken = record
     return write

@@ -27,8 +27,8 @@ struct TaskLifeTests {
     #expect(record.attempts == 1)
     #expect(record.origin?.worker == "test/plugin/1")
     #expect(record.finishedAt != nil)
-    #expect(try await fixture.store.counts(of: ["work"])["work"]?[.completed] == 1)
-    #expect(try await fixture.store.counts(of: ["work"])["work"]?[.pending] == 0)
+    #expect(try await fixture.store.states(of: ["work"])["work"]?.counts[.completed] == 1)
+    #expect(try await fixture.store.states(of: ["work"])["work"]?.counts[.pending] == 0)
     #expect(try session.take(2).isEmpty)
   }
 

@@ -117,7 +117,7 @@ final class TestWorker {
 
   private func stays(_ operation: TaskWrite.Operation) -> Bool {
     switch operation {
-    case .running, .progress: true
+    case .running, .progress, .log: true
     default: false
     }
   }

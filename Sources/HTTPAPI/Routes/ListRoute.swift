@@ -7,10 +7,10 @@ internal import TaskStore
 enum ListRoute {
   private static let limits = 1...500
   private static let parts: [String: TaskRecord.Parts] = ["params": .params, "result": .result, "log": .log]
-  private static let planned = ["tenant", "callback"]
+  private static let planned = ["tenant"]
 
   static func list(_ store: TaskStore) -> Operation {
-    .get(query: ["type", "status", "limit", "cursor", "include"] + planned) { call throws(Problem) in
+    .get(query: ["type", "status", "callback", "limit", "cursor", "include"] + planned) { call throws(Problem) in
       let query = try read(call.request)
       let page = try await fromStore { () throws(TaskStoreError) in try await store.page(query) }
       guard let page else { throw refused("cursor", "is none that a page of this list gave; start without one") }
@@ -19,7 +19,8 @@ enum ListRoute {
       writer.key("tasks")
       writer.beginArray()
       for record in page.records {
-        record.write(to: &writer, parts: query.parts, definition: store.definition(of: record.type))
+        let handler = store.definition(of: record.type)?.handler(of: record.status)
+        record.write(to: &writer, parts: query.parts, handler: handler)
       }
       writer.endArray()
       writer.key("cursor")
@@ -42,6 +43,10 @@ enum ListRoute {
         throw refused("status", "is none of \(names.joined(separator: ", "))\(didYouMean(name, among: names))")
       }
       query.status = status
+    }
+    if let phase = request.queryValue("callback") {
+      guard phase == "failed" else { throw refused("callback", "can be failed only") }
+      query.onlyFailedHandlers = true
     }
     if let text = request.queryValue("limit") {
       guard let limit = Int(text), limits.contains(limit) else {

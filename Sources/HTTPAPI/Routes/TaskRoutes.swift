@@ -36,7 +36,7 @@ enum TaskRoutes {
     let record = try await fromStore { () throws(TaskStoreError) in try await store.record(id) }
     guard let record else { throw .unknownTask(id.description) }
     var writer = JSONWriter(capacity: 512 + record.params.count + (record.result?.count ?? 0))
-    record.write(to: &writer, definition: store.definition(of: record.type))
+    record.write(to: &writer, handler: store.definition(of: record.type)?.handler(of: record.status))
     return .json(writer.bytes)
   }
 

@@ -9,12 +9,12 @@ enum TypeRoutes {
   static func all(_ store: TaskStore, _ status: HostStatus) -> Operation {
     .get { _ throws(Problem) in
       let types = store.knownTypes
-      let counts = try await fromStore { () throws(TaskStoreError) in try await store.counts(of: types.map(\.name)) }
+      let states = try await fromStore { () throws(TaskStoreError) in try await store.states(of: types.map(\.name)) }
       var writer = JSONWriter(capacity: types.count * 360 + 16)
       writer.beginObject()
       writer.key("types")
       writer.beginArray()
-      for type in types { write(type, counts[type.name] ?? [:], store, status, to: &writer) }
+      for type in types { write(type, states[type.name] ?? .init(), store, status, to: &writer) }
       writer.endArray()
       writer.endObject()
       return .json(writer.bytes)
@@ -22,28 +22,32 @@ enum TypeRoutes {
   }
 
   static func one(_ store: TaskStore, _ status: HostStatus) -> Operation {
-    .get { call throws(Problem) in
-      let name = call.captures[0]
-      guard let type = try await definition(of: name, store) else { throw .unknownType(name) }
-      let counts = try await fromStore { () throws(TaskStoreError) in try await store.counts(of: [name]) }
-      var writer = JSONWriter(capacity: 360)
-      write(type, counts[name] ?? [:], store, status, to: &writer)
-      return .json(writer.bytes)
+    .get { call throws(Problem) in try await answer(try await store.knownType(call.captures[0]), store, status) }
+  }
+
+  static func pause(_ store: TaskStore, _ status: HostStatus) -> Operation { setPaused(true, store, status) }
+  static func resume(_ store: TaskStore, _ status: HostStatus) -> Operation { setPaused(false, store, status) }
+
+  private static func setPaused(_ isPaused: Bool, _ store: TaskStore, _ status: HostStatus) -> Operation {
+    .post { call throws(Problem) in
+      try call.checkEmptyBody()
+      let type = try await store.knownType(call.captures[0])
+      try await fromStore { () throws(TaskStoreError) in try await store.setPaused(type.name, isPaused) }
+      return try await answer(type, store, status)
     }
   }
 
-  /// Asks Redis for a type that is not known: another host may just have come with it.
-  private static func definition(of name: String, _ store: TaskStore) async throws(Problem) -> TypeDefinition? {
-    if let type = store.definition(of: name) { return type }
-    let failure = await withCheckedContinuation { continuation in
-      store.refreshTypes { continuation.resume(returning: $0) }
-    }
-    if let failure { throw Problem(failure) }
-    return store.definition(of: name)
+  private static func answer(
+    _ type: TypeDefinition, _ store: TaskStore, _ status: HostStatus
+  ) async throws(Problem) -> HTTPResponse {
+    let states = try await fromStore { () throws(TaskStoreError) in try await store.states(of: [type.name]) }
+    var writer = JSONWriter(capacity: 360)
+    write(type, states[type.name] ?? .init(), store, status, to: &writer)
+    return .json(writer.bytes)
   }
 
   private static func write(
-    _ type: TypeDefinition, _ counts: [TaskStatus: Int], _ store: TaskStore, _ status: HostStatus,
+    _ type: TypeDefinition, _ state: TaskStore.TypeState, _ store: TaskStore, _ status: HostStatus,
     to writer: inout JSONWriter
   ) {
     writer.beginObject()
@@ -56,13 +60,31 @@ enum TypeRoutes {
     writer.member("worker", type.worker)
     writer.member("threads", Int64(type.threads))
     writer.member("busy", Int64(status.busy(type.name)))
-    writer.member("paused", false)
+    writer.member("paused", state.isPaused)
     writer.member("parked", store.isParked(type.name))
     writer.member("breaker", "closed")
     writer.key("counts")
     writer.beginObject()
-    for status in TaskStatus.allCases { writer.member(status.rawValue, Int64(counts[status] ?? 0)) }
+    for status in TaskStatus.allCases { writer.member(status.rawValue, Int64(state.counts[status] ?? 0)) }
     writer.endObject()
     writer.endObject()
+  }
+}
+
+extension TaskStore {
+  /// The type of this name; Redis is asked for one that is not known, since another host may just have come with it.
+  func knownType(_ name: String) async throws(Problem) -> TypeDefinition {
+    if let type = definition(of: name) { return type }
+    try await learnTypes()
+    guard let type = definition(of: name) else { throw .unknownType(name) }
+    return type
+  }
+
+  /// Reads again which types there are.
+  func learnTypes() async throws(Problem) {
+    let failure = await withCheckedContinuation { continuation in
+      refreshTypes { continuation.resume(returning: $0) }
+    }
+    if let failure { throw Problem(failure) }
   }
 }

@@ -13,6 +13,10 @@ if not ACTIVE[state] then
   return { 1, 'CANCELLED' }
 end
 if not flag(rec, CANCEL) then
-  call('SET', key, sub(rec, 1, 48) .. char(bit.bor(byte(rec, 49), CANCEL)) .. sub(rec, 50, 84) .. now6 .. sub(rec, 91))
+  rec = sub(rec, 1, 48) .. char(bit.bor(byte(rec, 49), CANCEL)) .. sub(rec, 50, 84) .. now6 .. sub(rec, 91)
+  call('SET', key, rec)
 end
+-- The worker that has it listens to this list; a message that waits already says enough.
+local messages = P .. 'ctl:' .. string.gsub(sub(rec, 33, 40), '.', function(c) return string.format('%02x', byte(c)) end)
+if call('LPOS', messages, id_of(key)) == false then call('RPUSH', messages, id_of(key)) end
 return { 2, SHOWN[state] }

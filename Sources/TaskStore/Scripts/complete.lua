@@ -4,12 +4,12 @@
 -- ARGV: 1 prefix, 2 worker, 3 epoch, 4 batches that are empty after this call (numbers between spaces),
 --       then two for each item:
 --       head: operation, error kind '0'-'7', handler phase of the outcome ('p' or '-'), bytes 5-26 of the new record,
---             12 bytes of worker and take number, and where the operation needs it 6 bytes of time;
+--             12 bytes of worker and take number, and where the operation needs it 6 bytes of time (of c and f: when it ended);
 --       body: result, error or text;
 --       or head: 'C', body: the completed record as it is to stand, made of one that was taken without manual retries and
 --       flags. It is written as it is if the record is still as it was taken; if not, its parts make a 'c'.
--- Operations: c completed, f failed, r retry at time, x stopped on request, b given back, m running, d detached until time,
---             g progress (text), t handler delivered, l handler failed for good (text), a handler again at time (text).
+-- Operations: c completed, f failed, r retry at time, x stopped on request, b given back, m running until time if there is
+--             one, d detached until time, g progress (text), o log (lines of JSON), t handler delivered, l handler failed for good (text), a handler again at time (text).
 -- Returns nil if the worker may not write, else {time in ms, a letter for each item}: h written and the handler call is
 --         this worker's, k written, n not this worker's any more (nothing was written).
 local worker = ARGV[2]
@@ -24,11 +24,11 @@ end
 local apply = {
   c = function(key, rec, type, head, body, phase)
     if bit.band(byte(head, 4), 2) ~= 0 then keep_body(result_key(key, body)) end
-    finish(key, rec, type, 'C', phase, '0', sub(head, 4, 25), body, true)
+    finish(key, rec, type, 'C', phase, '0', sub(head, 4, 25), body, true, sub(head, 38, 43))
   end,
   f = function(key, rec, type, head, body, phase)
     if flag(rec, CANCEL) then return cancelled(key, rec, type) end
-    finish(key, rec, type, 'F', phase, sub(head, 2, 2), sub(head, 4, 25), body, true)
+    finish(key, rec, type, 'F', phase, sub(head, 2, 2), sub(head, 4, 25), body, true, sub(head, 38, 43))
   end,
   r = function(key, rec, type, head, body)
     if flag(rec, CANCEL) then return cancelled(key, rec, type) end
@@ -36,16 +36,22 @@ local apply = {
     leave(key, type, byte(rec, 2))
     add(zadds, 'due', type, (unpack_('<I6', at)))
     add(zadds, 'due', type, key)
-    write(key, type, byte(rec, 2), 'SCHEDULED', '1S-' .. sub(head, 2, 2) .. sub(head, 4, 25) .. NEVER .. NOBODY .. sub(rec, 41, 72) .. at
-      .. sub(rec, 79, body_end(rec)) .. body)
+    local flags = byte(rec, 49)
+    if flag(rec, EXPIRES) then                        -- it was started in time
+      flags = flags - EXPIRES
+      add(zrems, 'exp', type, key)
+    end
+    write(key, type, byte(rec, 2), 'SCHEDULED', '1S-' .. sub(head, 2, 2) .. sub(head, 4, 25) .. NEVER .. NOBODY .. sub(rec, 41, 48)
+      .. char(flags) .. sub(rec, 50, 72) .. at .. NEVER .. sub(rec, 85, body_end(rec)) .. body)
   end,
   x = function(key, rec, type) cancelled(key, rec, type) end,
   b = function(key, rec, _, head) give_back(key, rec, sub(head, 26, 37)) end,
   m = function(key, rec, type, head)
-    local block = sub(head, 4, 25)
+    local block, deadline = sub(head, 4, 25), sub(head, 38, 43)
+    if deadline == '' then deadline = NEVER end
     show(key, type, (unpack_('<I6', block, 17)))
     write(key, type, byte(rec, 2), 'IN_PROGRESS', '1R' .. sub(rec, 3, 4) .. sub(block, 1, 12) .. sub(rec, 17, 20) .. sub(block, 17, 22)
-      .. sub(rec, 27))
+      .. sub(rec, 27, 78) .. deadline .. sub(rec, 85))
   end,
   d = function(key, rec, type, head)
     if flag(rec, CANCEL) then return cancelled(key, rec, type) end
@@ -59,9 +65,14 @@ local apply = {
   g = function(key, rec, _, _, body)
     progress[#progress + 1] = P .. 'g:' .. id_of(key)
     progress[#progress + 1] = body
-    if not flag(rec, PROGRESS) then
-      keep(key, sub(rec, 1, 48) .. char(bit.bor(byte(rec, 49), PROGRESS)) .. sub(rec, 50))
-    end
+    if not flag(rec, PROGRESS) then keep(key, with_flag(rec, PROGRESS)) end
+  end,
+  o = function(key, rec, _, _, body)
+    local log = P .. 'l:' .. id_of(key)
+    local lines = logs[log] or {}
+    logs[log] = lines
+    for line in string.gmatch(body, '[^\n]+') do lines[#lines + 1] = line end
+    if not flag(rec, LOGGED) then keep(key, with_flag(rec, LOGGED)) end
   end,
   t = function(key, rec, _, head) keep(key, note(rec, 'd', '', sub(rec, 33, 44))) end,
   l = function(key, rec, _, head, body) keep(key, note(rec, 'f', body, sub(rec, 33, 44))) end,
@@ -96,7 +107,11 @@ local function judge(key, rec, head, body)
     if (op == 'c' or op == 'f') and FINAL[byte(rec, 2)] and byte(rec, 3) == 112 and sub(rec, 33, 44) == fence then
       answer = 'h'
     end
-    if answer == 'h' or op == 'm' then stays[key .. sub(fence, 9)] = true end
+    if answer == 'h' or op == 'm' then
+      stays[key .. sub(fence, 9)] = true
+    elseif answer == 'k' and op ~= 'g' and op ~= 'o' then
+      stays[key .. sub(fence, 9)] = nil          -- the call that marked it ends it too
+    end
   end
   return answer
 end
@@ -121,7 +136,7 @@ for i = 1, #KEYS do
       stays[key .. sub(body, 41, 44)] = true
     end
   else
-    head = 'c0' .. sub(body, 3, 3) .. sub(body, 5, 26) .. sub(body, 33, 44)
+    head = 'c0' .. sub(body, 3, 3) .. sub(body, 5, 26) .. sub(body, 33, 44) .. sub(body, 27, 32)
     answers[i] = judge(key, rec, head, outcome_of(body))
   end
 end

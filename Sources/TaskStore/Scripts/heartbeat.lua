@@ -2,9 +2,9 @@
 -- All that a host does periodically, in one call: it says that its workers live, moves what is due, and looks after tokens.
 -- ARGV: 1 prefix, 2 host, 3 how many tasks to move at most, 4 number of types, then the types,
 --       then for each worker four: worker, its 8 bytes, its last batch answered or given up, the batches it holds.
--- Returns {time in ms, workers without a lease (between spaces), finished lists to look at: type, oldest finishedAt and
---         number of completed, the same of failed and cancelled..., HGETALL of beats, 1 if the host is known,
---         1 if more is due}.
+-- Returns {time in ms, workers without a lease (between spaces), for each type: type, PENDING, SCHEDULED, then of completed
+--         and of failed and cancelled ones each the oldest finishedAt (0: its entry stands for nothing any more, -1: there is
+--         none) and how many there are, HGETALL of beats, 1 if the host is known, 1 if more is due, when the next is due or 0}.
 local host, most, types = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local lost, beating, gone, finished, away = {}, {}, {}, {}, {}
 for i = 5 + types, #ARGV, 4 do
@@ -21,47 +21,70 @@ for i = 5 + types, #ARGV, 4 do
   end
 end
 
+-- What was given back just now is not as it will be read below.
+local moved = {}
+for i = 1, #records, 2 do moved[records[i]] = true end
+local next_due = 0
+-- Whether the entry at the place is due; if not, it may be the one that is due next.
+local function is_due(set, place)
+  local at = tonumber(call('ZRANGE', set, place, place, 'WITHSCORES')[2])
+  if at and at > now and (next_due == 0 or at < next_due) then next_due = at end
+  return at and at <= now
+end
 local function due(kind, type, visit)
-  local keys = call('ZRANGEBYSCORE', P .. kind .. ':' .. type, '-inf', now, 'LIMIT', 0, most)
-  if #keys == 0 then return end
+  local set = P .. kind .. ':' .. type
+  if not is_due(set, 0) or most <= 0 then return end
+  local keys = call('ZRANGEBYSCORE', set, '-inf', now, 'LIMIT', 0, most)
   local recs = call('MGET', unpack(keys))
   for i = 1, #keys do
-    add(zrems, kind, type, keys[i])
-    if recs[i] then visit(keys[i], recs[i]) end
+    if not moved[keys[i]] then
+      add(zrems, kind, type, keys[i])
+      if recs[i] then visit(keys[i], recs[i]) end
+    end
   end
   most = most - #keys
+  is_due(set, #keys)
 end
+local fields = call('HGETALL', P .. 'control')
+local controls = {}
+for i = 1, #fields, 2 do controls[fields[i]] = true end
+local seen = {}
 local LATE = '{"kind":"timeout","message":"nobody finished the detached task before its deadline","retryable":true}'
 for i = 5, 4 + types do
   local type = ARGV[i]
-  if most > 0 then
-    due('due', type, function(key, rec)
-      if byte(rec, 2) == 83 then
-        add(pushes, 'q', type, key)
-        woken['wake:' .. type] = true
-        write(key, type, 83, 'PENDING', '1P' .. sub(rec, 3))
-      end
-    end)
-    due('hdue', type, function(key, rec)
-      if byte(rec, 3) == 112 and sub(rec, 33, 40) == NOBODY then to_handler_queue(key, rec, type) end
-    end)
-    due('away', type, function(key, rec)
-      if byte(rec, 2) == 68 then
-        local info = call('HGET', P .. 'types', type)
-        local phase = info and cjson.decode(info).exceptionHandler and 'p' or '-'
-        finish(key, rec, type, 'F', phase, '2', block_for(rec, LATE), LATE, false)
-      end
-    end)
-  end
+  -- What expires comes first: it is not to be started any more. One that a worker has is seen to when it comes back.
+  due('exp', type, function(key, rec)
+    if (byte(rec, 2) == 80 or byte(rec, 2) == 83) and is_expired(rec) then
+      expired(key, rec, type)
+      seen[key] = true
+    end
+  end)
+  due('due', type, function(key, rec)
+    if byte(rec, 2) == 83 and not seen[key] then
+      enqueue(key, rec, type)
+      write(key, type, 83, 'PENDING', '1P' .. sub(rec, 3))
+    end
+  end)
+  due('hdue', type, function(key, rec)
+    if byte(rec, 3) == 112 and sub(rec, 33, 40) == NOBODY then to_handler_queue(key, rec, type) end
+  end)
+  due('away', type, function(key, rec)
+    if byte(rec, 2) == 68 then
+      finish(key, rec, type, 'F', phase_for(type, 'F'), '2', block_for(rec, LATE), LATE, false)
+    end
+  end)
   -- A worker that died with the token in its hand must not leave the queue asleep.
-  if call('LLEN', P .. 'q:' .. type) > 0 then woken['wake:' .. type] = true end
+  if not controls['paused:' .. type] and waiting(type, controls['mixed:' .. type]) > 0 then woken['wake:' .. type] = true end
   if call('LLEN', P .. 'hq:' .. type) > 0 then woken['hwake:' .. type] = true end
+  local sums = tally(type)
   finished[#finished + 1] = type
+  finished[#finished + 1] = sums.PENDING
+  finished[#finished + 1] = sums.SCHEDULED
   for _, name in ipairs({ 'done', 'dead' }) do
     local oldest = call('LINDEX', P .. name .. ':' .. type, 0)
     local at = oldest and call('GETRANGE', P .. 't:' .. sub(oldest, 1, 32), 26, 31) or ''
-    finished[#finished + 1] = #at == 6 and unpack_('<I6', at) or 0
-    finished[#finished + 1] = kept(type, name)
+    finished[#finished + 1] = not oldest and -1 or #at == 6 and unpack_('<I6', at) or 0
+    finished[#finished + 1] = math.min(call('LLEN', P .. name .. ':' .. type), kept(name, sums))
   end
 end
 local known = call('HEXISTS', P .. 'hosts', host)
@@ -75,4 +98,4 @@ if known == 1 then
     if now - tonumber(call('ZSCORE', P .. 'seen', ARGV[i]) or '0') > 60000 then call('ZADD', P .. 'seen', now, ARGV[i]) end
   end
 end
-return { now, table.concat(lost, ' '), finished, call('HGETALL', P .. 'beats'), known, most <= 0 and 1 or 0 }
+return { now, table.concat(lost, ' '), finished, call('HGETALL', P .. 'beats'), known, most <= 0 and 1 or 0, next_due }

@@ -16,7 +16,8 @@ local now6 = pack('<I6', now)
 --  1 '1'        2 state      3 handler phase '-' none, 'p' pending, 'd' delivered, 'f' failed      4 error kind '0'-'7'
 --  5 bodies (bit 0 params, 1 result in a key of their own)   6 zero   7 attempts u16   9 max attempts u16
 -- 11 handler attempts u16   13 origin u32   17 outcome length u32   21 started at   27 finished at
--- 33 worker 8 bytes   41 take u32   45 manual retries u32   49 flags (bit 0 cancel asked, 1 watched, 2 progress)
+-- 33 worker 8 bytes   41 take u32   45 manual retries u32
+-- 49 flags (bit 0 cancel asked, 1 watched, 2 has progress, 3 has log lines, 4 has a key, 5 expires unless started in time)
 -- 50 priority   51 type length u8   52 zero   53 crashes u16   55 lost leases u16   57 verdict u32
 -- 61 params length u32   65 extras length u16   67 created at   73 due at   79 deadline   85 cancel asked at
 -- 91 type, extras, params, outcome (result or error), note (the handler's last error, to the end)
@@ -26,11 +27,17 @@ local SHOWN = { [80] = 'PENDING', [84] = 'PENDING', [82] = 'IN_PROGRESS', [68] =
   [67] = 'COMPLETED', [70] = 'FAILED', [88] = 'CANCELLED' }
 local ACTIVE = { [84] = true, [82] = true }
 local FINAL = { [67] = true, [70] = true, [88] = true }
-local CANCEL, WATCHED, PROGRESS = 1, 2, 4
+local CANCEL, WATCHED, PROGRESS, LOGGED, KEYED, EXPIRES = 1, 2, 4, 8, 16, 32
 
 local function type_of(rec) return sub(rec, HEADER + 1, HEADER + byte(rec, 51)) end
 local function flag(rec, bit_) return bit.band(byte(rec, 49), bit_) ~= 0 end
+local function with_flag(rec, bit_) return sub(rec, 1, 48) .. char(bit.bor(byte(rec, 49), bit_)) .. sub(rec, 50) end
 local function id_of(key) return sub(key, -32) end
+-- What few tasks have: trace, key, timeout, expires.
+local function extras_of(rec)
+  local from = HEADER + byte(rec, 51)
+  return cjson.decode(sub(rec, from + 1, from + unpack_('<I2', rec, 65)))
+end
 local function body_end(rec)
   local params, extras = unpack_('<I4I2', rec, 61)
   return HEADER + byte(rec, 51) + extras + params
@@ -40,9 +47,27 @@ local function outcome_of(rec)
   return sub(rec, from + 1, from + unpack_('<I4', rec, 17))
 end
 
+-- Types as their hosts made them known; read only for what few tasks have.
+local infos = {}
+local function info_of(type)
+  local info = infos[type]
+  if not info then
+    local json = call('HGET', P .. 'types', type)
+    info = json and cjson.decode(json) or {}
+    infos[type] = info
+  end
+  return info
+end
+-- The handler phase of a task that ends in the state.
+local function phase_for(type, state)
+  local info = info_of(type)
+  return (state == 'C' and info.callback or state == 'F' and info.exceptionHandler) and 'p' or '-'
+end
+
 -- What is to be written. A string that Lua makes costs as much as its length, so nothing here is made for each task that
 -- can be made once: places are noted by kind and type, and their keys are made in commit().
 local pushes, fronts, zadds, zrems, records, deletes, persists, counts, woken, told = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
+local claims, mixed, logs = {}, {}, {}
 
 local function add(places, kind, type, value)
   local types = places[kind]
@@ -85,29 +110,64 @@ end
 -- The key of a body that stands outside its record.
 local function params_key(key) return P .. 'p:' .. id_of(key) end
 local function result_key(key, outcome) return P .. 'r:' .. id_of(key) .. ':' .. string.match(outcome, '^%S+') end
+-- The key that says which task of a type has a unique key.
+local function claim_key(rec, type) return P .. 'k:' .. type .. ':' .. extras_of(rec).key end
+-- Whether a task that once got a key still has it: while its record is there, or a time after its end.
+local function holds_key(rec, type)
+  if not rec then return false end
+  local life = FINAL[byte(rec, 2)] and info_of(type).keyTTL
+  return not life or unpack_('<I6', rec, 27) + life > now
+end
 local function forget(key, rec)            -- the record and every key that belongs to it
   deletes[#deletes + 1] = key
   local bodies = byte(rec, 5)
   if bit.band(bodies, 1) ~= 0 then deletes[#deletes + 1] = params_key(key) end
   if bit.band(bodies, 2) ~= 0 then deletes[#deletes + 1] = result_key(key, outcome_of(rec)) end
-  if flag(rec, PROGRESS) then deletes[#deletes + 1] = P .. 'g:' .. id_of(key) end
+  local flags = byte(rec, 49)
+  if flags >= PROGRESS then
+    if flag(rec, PROGRESS) then deletes[#deletes + 1] = P .. 'g:' .. id_of(key) end
+    if flag(rec, LOGGED) then deletes[#deletes + 1] = P .. 'l:' .. id_of(key) end
+    if flag(rec, KEYED) then
+      local claim = claim_key(rec, type_of(rec))
+      if call('GET', claim) == id_of(key) then deletes[#deletes + 1] = claim end
+    end
+  end
+end
+
+-- Into the type's queue of the task's priority, at its end or at its front.
+local QUEUES = { [104] = 'qh', [110] = 'q', [108] = 'ql' }
+local LEFT = { qh = 'takenh', q = 'taken', ql = 'takenl' }     -- counts the entries that left the queue at its front
+local function enqueue(key, rec, type, at_front)
+  local queue = QUEUES[byte(rec, 50)]
+  if queue ~= 'q' then mixed[type] = true end
+  if at_front then
+    add(fronts, queue, type, key)
+    count(type, LEFT[queue], -1)
+  else
+    add(pushes, queue, type, key)
+  end
+  woken['wake:' .. type] = true
 end
 
 -- The block of bytes 5-26 with another outcome length.
 local function block_for(rec, outcome) return sub(rec, 5, 16) .. pack('<I4', #outcome) .. sub(rec, 21, 26) end
 
--- A final status. `mine`: the pending handler call stays with the worker, else it goes to the type's handler queue.
-local function finish(key, rec, type, state, phase, kind, block, outcome, mine)
+-- A final status. `mine`: the pending handler call stays with the worker, else it goes to the type's handler queue. `at`: when
+-- it was reached (6 bytes); nil: now.
+local function finish(key, rec, type, state, phase, kind, block, outcome, mine, at)
   local round, flags, _, type_length, params, extras = unpack_('<I4BBBxxxxxxxxxI4I2', rec, 45)
   local last = HEADER + type_length + extras + params
   local new
   if mine then
-    new = '1' .. state .. phase .. kind .. block .. now6 .. sub(rec, 33, last) .. outcome
+    new = '1' .. state .. phase .. kind .. block .. (at or now6) .. sub(rec, 33, last) .. outcome
   else
     new = '1' .. state .. phase .. kind .. block .. now6 .. NOBODY .. sub(rec, 41, last) .. outcome
   end
   local entry, old = id_of(key), byte(rec, 2)
-  if flags >= WATCHED and bit.band(flags, WATCHED) ~= 0 then told[#told + 1] = entry end
+  if flags >= WATCHED then
+    if bit.band(flags, WATCHED) ~= 0 then told[#told + 1] = entry end
+    if bit.band(flags, EXPIRES) ~= 0 then add(zrems, 'exp', type, key) end
+  end
   if round > 0 then entry = entry .. '.' .. round end
   add(pushes, state == 'C' and 'done' or 'dead', type, entry)
   if phase == 'p' and not mine then add(pushes, 'hq', type, key) woken['hwake:' .. type] = true end
@@ -120,16 +180,24 @@ end
 local function cancelled(key, rec, type)
   finish(key, rec, type, 'X', '-', '0', block_for(rec, ''), '', false)
 end
+local EXPIRED = '{"kind":"expired","message":"not started before it expired","retryable":false}'
+local function expired(key, rec, type)
+  finish(key, rec, type, 'F', phase_for(type, 'F'), '6', block_for(rec, EXPIRED), EXPIRED, false)
+end
+local function is_expired(rec) return flag(rec, EXPIRES) and extras_of(rec).expires <= now end
 -- Back to the front of the queue at no attempt.
 local function requeue(key, rec, type)
   local old = byte(rec, 2)
   local attempts = unpack_('<I2', rec, 7)
   if old == 82 then attempts = attempts - 1 end        -- counted when it was marked as running
   leave(key, type, old)
-  add(fronts, 'q', type, key)
-  count(type, 'taken', -1)
-  woken['wake:' .. type] = true
-  write(key, type, old, 'PENDING', '1P' .. sub(rec, 3, 6) .. pack('<I2', attempts) .. sub(rec, 9, 32) .. NOBODY .. sub(rec, 41))
+  enqueue(key, rec, type, true)
+  if flag(rec, EXPIRES) then
+    add(zadds, 'exp', type, extras_of(rec).expires)
+    add(zadds, 'exp', type, key)
+  end
+  write(key, type, old, 'PENDING', '1P' .. sub(rec, 3, 6) .. pack('<I2', attempts) .. sub(rec, 9, 32) .. NOBODY .. sub(rec, 41, 78)
+    .. NEVER .. sub(rec, 85))
 end
 local function to_handler_queue(key, rec, type)
   add(pushes, 'hq', type, key)
@@ -182,12 +250,25 @@ local function keep_body(key)
   persists[#persists + 1] = key
 end
 
+-- How many tasks of a type have each status.
+local STATUSES = { 'SCHEDULED', 'PENDING', 'IN_PROGRESS', 'COMPLETED', 'FAILED', 'CANCELLED' }
+local function tally(type)
+  local sums = {}
+  for i, value in ipairs(call('HMGET', P .. 'n:' .. type, unpack(STATUSES))) do sums[STATUSES[i]] = tonumber(value or '0') end
+  return sums
+end
 -- How many tasks a finished list holds: entries of deleted and of retried tasks stay in it and do not count.
-local KEPT = { done = { 'COMPLETED' }, dead = { 'FAILED', 'CANCELLED' } }
-local function kept(type, list)
-  local sum = 0
-  for _, value in ipairs(call('HMGET', P .. 'n:' .. type, unpack(KEPT[list]))) do sum = sum + (tonumber(value or '0')) end
-  return math.min(sum, call('LLEN', P .. list .. ':' .. type))
+local function kept(list, sums)
+  return list == 'done' and sums.COMPLETED or sums.FAILED + sums.CANCELLED
+end
+
+-- The hash `control`: 'paused:TYPE' while nothing of the type may be taken, 'mixed:TYPE' while it may have tasks of other
+-- priorities than normal. Whoever uses neither has no field there.
+local function control(type) return unpack(call('HMGET', P .. 'control', 'paused:' .. type, 'mixed:' .. type)) end
+local function waiting(type, is_mixed)
+  local length = call('LLEN', P .. 'q:' .. type)
+  if is_mixed then length = length + call('LLEN', P .. 'qh:' .. type) + call('LLEN', P .. 'ql:' .. type) end
+  return length
 end
 
 -- At most one token stands in a list: 'wake:TYPE' for the type's queue, 'hwake:TYPE' for its handler queue.
@@ -197,6 +278,9 @@ end
 
 -- Writes all that was noted. `old_places` removes what stands in a place of the script's own (queue, in-flight, due).
 local function commit(old_places)
+  -- Before the tasks: a key that names no task is free, a queue that nobody looks into is not.
+  if #claims > 0 then call('MSET', unpack(claims)) end
+  for type in pairs(mixed) do call('HSET', P .. 'control', 'mixed:' .. type, '1') end
   each(hidden, function(key, list) call('ZREM', key, unpack(list)) end)
   each(pushes, function(key, list) call('RPUSH', key, unpack(list)) end)
   each(fronts, function(key, list)
@@ -216,9 +300,16 @@ local function commit(old_places)
     add(entering, 'run', entry[1], key)
   end
   each(entering, function(key, list) call('ZADD', key, unpack(list)) end)
+  for key, lines in pairs(logs) do
+    -- A repeat of a call whose answer was lost brings the same lines.
+    if call('LINDEX', key, -1) ~= lines[#lines] then
+      call('RPUSH', key, unpack(lines))
+      call('LTRIM', key, -100, -1)
+    end
+  end
   for type, fields in pairs(counts) do
     for field, by in pairs(fields) do
-      if by ~= 0 then call('HINCRBY', P .. 'n:' .. type, field, by) end
+      if by ~= 0 then fields[field] = call('HINCRBY', P .. 'n:' .. type, field, by) end
     end
   end
   for name in pairs(woken) do wake(name) end

@@ -16,6 +16,7 @@ if #batches <= 1 then
   call('HDEL', P .. 'submits', worker)
   call('HDEL', P .. 'leases', worker)
   call('HDEL', P .. 'beats', worker)
+  call('DEL', P .. 'ctl:' .. worker)
   return 0
 end
 return #batches - 1

@@ -5,7 +5,8 @@
 -- remove none, or a call after call would move tasks whose handlers are pending round in a circle.
 local type, list = ARGV[2], P .. ARGV[3] .. ':' .. ARGV[2]
 local limit, before = tonumber(ARGV[4]), tonumber(ARGV[5])
-local surplus = limit == 0 and call('LLEN', list) or kept(type, ARGV[3]) - limit
+local length = call('LLEN', list)
+local surplus = limit == 0 and length or math.min(length, kept(ARGV[3], tally(type))) - limit
 local entries = call('LRANGE', list, 0, ARGV[6] - 1)
 if #entries == 0 then return 0 end
 local keys = {}

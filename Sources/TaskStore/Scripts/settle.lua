@@ -8,14 +8,11 @@ local rec = call('GET', key)
 if not rec then return nil end
 if byte(rec, 2) ~= 68 then return { sub(rec, 2, 2), SHOWN[byte(rec, 2)] } end
 local type = type_of(rec)
-local info = call('HGET', P .. 'types', type)
-local handlers = info and cjson.decode(info) or {}
-local phase = (state == 'C' and handlers.callback or state == 'F' and handlers.exceptionHandler) and 'p' or '-'
 local block = block_for(rec, body)
 if ARGV[4] == '1' then
   block = char(bit.bor(byte(block), 2)) .. sub(block, 2)
   keep_body(result_key(key, body))
 end
-finish(key, rec, type, state, phase, state == 'F' and '1' or '0', block, body, false)
+finish(key, rec, type, state, phase_for(type, state), state == 'F' and '1' or '0', block, body, false)
 commit()
 return { '', SHOWN[byte(state)] }

@@ -7,7 +7,7 @@ for i = 1, #KEYS do
   local rec = recs[i]
   answers[i] = (not rec or FINAL[byte(rec, 2)]) and 1 or 0
   if answers[i] == 0 and not flag(rec, WATCHED) then
-    keep(KEYS[i], sub(rec, 1, 48) .. char(bit.bor(byte(rec, 49), WATCHED)) .. sub(rec, 50))
+    keep(KEYS[i], with_flag(rec, WATCHED))
   end
 end
 commit()

@@ -12,6 +12,8 @@ extension Verb {
       Option(
         name: "status", value: "STATUS",
         summary: "Only tasks of this status: " + TaskStatus.allCases.map(\.rawValue).joined(separator: ", ")),
+      Option(
+        name: "callback", value: "failed", summary: "Only tasks whose callback or exception handler was given up"),
       Option(name: "limit", value: "N", summary: "At most so many, 1 to 500; default: 50"),
       Option(name: "cursor", value: "CURSOR", summary: "Go on where a page ended"),
     ] + Option.client,
@@ -28,8 +30,10 @@ private func runList(_ arguments: Arguments) throws(CommandError) -> ExitCode {
     try Terminal.write(reply.body + [0x0a])
     return .ok
   }
-  var table = Table(["ID", "TYPE", "STATUS", "CREATED", "NOTE"])
-  for record in tasks.compactMap(Record.init) { table.add(row(record)) }
+  // Scheduled tasks come in the order in which they are due.
+  let showsDue = arguments.value("status")?.uppercased() == TaskStatus.scheduled.rawValue
+  var table = Table(["ID", "TYPE", "STATUS", showsDue ? "DUE" : "CREATED", "NOTE"])
+  for record in tasks.compactMap(Record.init) { table.add(row(record, showsDue)) }
   let lines = table.lines(limit: Terminal.isInteractive ? Terminal.width : nil) { cell, row, column in
     column == 2 ? Terminal.coloured(cell, as: row[2]) : cell
   }
@@ -40,13 +44,18 @@ private func runList(_ arguments: Arguments) throws(CommandError) -> ExitCode {
   return .ok
 }
 
-private func row(_ record: Record) -> [String] {
-  let progress = record.status.isFinal ? nil : record.fraction.map(ProgressBar.percent)
-  let note = [progress, record.status.isFinal ? record.failure : record.note]
-  return [
-    record.id, record.type, record.status.rawValue, record.document["createdAt"]?.string ?? "",
-    note.compactMap { $0 }.filter { !$0.isEmpty }.joined(separator: " "),
-  ]
+private func row(_ record: Record, _ showsDue: Bool) -> [String] {
+  let time = showsDue ? record.due : record.document["createdAt"]?.string
+  let notes = notes(record, showsDue).filter { !$0.isEmpty }
+  return [record.id, record.type, record.status.rawValue, time ?? "", notes.joined(separator: " ")]
+}
+
+private func notes(_ record: Record, _ showsDue: Bool) -> [String] {
+  switch record.status {
+  case .completed, .failed, .cancelled: [record.failure, record.handlerFailure]
+  case .scheduled: [showsDue ? "" : record.due.map { "due \($0)" } ?? "", record.failure]
+  case .pending, .inProgress: [record.fraction.map(ProgressBar.percent) ?? "", record.note]
+  }
 }
 
 private func query(_ arguments: Arguments) throws(CommandError) -> String {
@@ -61,6 +70,7 @@ private func query(_ arguments: Arguments) throws(CommandError) -> String {
     }
     parts.append("status=\(status.rawValue)")
   }
+  if let text = arguments.value("callback") { parts.append("callback=\(encoded(text))") }
   if let text = arguments.value("limit") {
     guard let limit = Int(text), (1...500).contains(limit) else {
       throw .usage("--limit \(text) is out of range; allowed are 1 to 500", verb: arguments.verb)

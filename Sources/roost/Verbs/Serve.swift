@@ -47,7 +47,8 @@ private func listen(_ host: TaskHost) throws(HostError) -> APIServer {
   do throws(HTTPServerError) {
     return try APIServer(
       listen: HTTPAddress(host: http.listen.host, port: UInt16(http.listen.port)), maxBody: http.maxBody,
-      cors: http.cors, hosts: http.hosts, store: host.store, status: host.status)
+      cors: http.cors, hosts: http.hosts, store: host.store, status: host.status,
+      schedules: host.schedules)
   } catch {
     throw .system(error.description)
   }

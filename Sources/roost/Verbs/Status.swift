@@ -21,12 +21,11 @@ private func runStatus(_ arguments: Arguments) throws(CommandError) -> ExitCode 
   }
   if arguments.has("json") {
     try Terminal.write(report(ids, statuses))
-  } else if ids.count == 1, let status = statuses[ids[0]] {
-    try Terminal.line(Terminal.coloured(status, as: status))
   } else {
     for id in ids {
       guard let status = statuses[id] else { continue }
-      try Terminal.line("\(id) \(Terminal.coloured(status, as: status))")
+      let shown = Terminal.coloured(status, as: status) + (try due(id, status, client))
+      try Terminal.line(ids.count == 1 ? shown : "\(id) \(shown)")
     }
   }
   let unknown = ids.filter { statuses[$0] == nil }
@@ -34,6 +33,12 @@ private func runStatus(_ arguments: Arguments) throws(CommandError) -> ExitCode 
     throw .notFound("unknown task\(unknown.count > 1 ? "s" : "") \(unknown.joined(separator: ", "))")
   }
   return .ok
+}
+
+/// When a SCHEDULED task is due, for people only: programs compare the line with the name of a status.
+private func due(_ id: String, _ status: String, _ client: Client) throws(CommandError) -> String {
+  guard Terminal.isInteractive, status == TaskStatus.scheduled.rawValue else { return "" }
+  return try client.record(id).due.map { " due \($0)" } ?? ""
 }
 
 private func request(_ ids: ArraySlice<String>) -> [UInt8] {

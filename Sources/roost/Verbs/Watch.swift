@@ -82,7 +82,9 @@ private struct LineView: WatchView {
 
   mutating func show(_ record: Record) throws(CommandError) {
     var parts = [record.status.rawValue]
-    if !record.status.isFinal {
+    if let due = record.due {
+      parts += ["due \(due)", Terminal.printable(record.failure)].filter { !$0.isEmpty }
+    } else if !record.status.isFinal {
       if let fraction = record.fraction { parts.append(ProgressBar.percent(fraction)) }
       if !record.note.isEmpty { parts.append(Terminal.printable(record.note)) }
     }
@@ -105,7 +107,7 @@ private struct JSONView: WatchView {
     writer.member("id", record.id)
     writer.member("type", record.type)
     writer.member("status", record.status.rawValue)
-    for name in ["progress", "error"] {
+    for name in ["dueAt", "progress", "error"] where name != "dueAt" || record.due != nil {
       guard let value = record.document[name] else { continue }
       writer.key(name)
       writer.raw(value.bytes)
