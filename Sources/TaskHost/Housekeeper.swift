@@ -16,6 +16,8 @@ final class Housekeeper: Sendable {
   private struct State {
     var beats: [String: (beat: Housekeeping.Beat, number: Int64, channel: ControlChannel)] = [:]
     var toReap: [String] = []
+    /// On the monotonic clock: something comes due that the last heartbeat could not know of.
+    var soonest: Int64?
     /// Workers of this host that have beaten and are not dead yet.
     var own: Set<String> = []
     var isOver = false
@@ -61,6 +63,13 @@ final class Housekeeper: Sendable {
       state.beats[beat.worker] = (beat, number, channel)
       state.own.insert(beat.worker)
     }
+  }
+
+  /// A task or handler call comes due in so many milliseconds, sooner perhaps than the next heartbeat.
+  func comesDue(inMillis millis: Int64) {
+    let at = MonotonicClock.now + max(0, millis) * 1_000_000
+    state.withLock { $0.soonest = min($0.soonest ?? at, at) }
+    state.signal()
   }
 
   /// The worker's process, and everything descended from it, is gone.
@@ -126,6 +135,7 @@ final class Housekeeper: Sendable {
         // Who did not look for a while (stopped, suspended) has not seen that a heartbeat stood still.
         if now - next > 1_000_000_000 { sightings = [:] }
         next = now + period
+        state.withLock { if $0.soonest.map({ $0 <= now }) ?? false { $0.soonest = nil } }
         let report = try beat(redis)
         try takeStaleLeases(redis, report, &sightings)
         try trim(redis, report)
@@ -147,7 +157,15 @@ final class Housekeeper: Sendable {
         }
         round += 1
       }
-      _ = state.wait(until: next) { $0.isOver || !$0.toReap.isEmpty ? true : nil }
+      let (latest, earliest) = (next, now + Self.shortestWait)
+      next =
+        state.wait(until: next) { state -> Int64? in
+          if let soonest = state.soonest, soonest < latest {
+            state.soonest = nil
+            return max(soonest, earliest)
+          }
+          return state.isOver || !state.toReap.isEmpty ? latest : nil
+        } ?? latest
     }
   }
 

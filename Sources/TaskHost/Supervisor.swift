@@ -141,6 +141,7 @@ final class Supervisor {
       status.worker(label, isBusyWith: busy)
       housekeeper.note(
         Housekeeping.Beat(worker: running.id, lastBatch: lastBatch, held: held), number: number, from: running.channel)
+    case .comesDue(let millis): housekeeper.comesDue(inMillis: millis)
     case .leaseLost: Log.warning("worker \(label) lost its lease and starts anew")
     case .drained: break
     }

@@ -79,6 +79,7 @@ package final class TaskHost: Sendable {
     let supervisor = Supervisor(
       config: config, redis: store.address, environment: ChildProcess.ownEnvironment, status: status,
       housekeeper: housekeeper)
+    store.whenDueSoon { housekeeper.comesDue(inMillis: $0) }
     let isEmbedded = embedded != nil
     // Workers of an embedded Redis start once the leases of its last life are taken: their tasks are to be had again.
     let mayStart = Monitor(!isEmbedded)

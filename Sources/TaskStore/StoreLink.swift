@@ -25,6 +25,7 @@ final class StoreLink: Sendable {
     let submission: Submission
     let definition: TypeDefinition
     let id: TaskID
+    let createdAt: Timestamp
     let deadline: Int64
     let complete: @Sendable (Result<Receipt, TaskStoreError>) -> Void
   }
@@ -294,10 +295,10 @@ final class StoreLink: Sendable {
     call.add(registration.host)
     call.add(registration.nextNumber)
     call.add(limits(of: tasks))
-    let now = clock.now
     for task in tasks {
       call.add { bytes in
-        StoredRecord.append(to: &bytes, task.submission, maxAttempts: task.definition.retry.attempts, now: now)
+        StoredRecord.append(
+          to: &bytes, task.submission, maxAttempts: task.definition.retry.attempts, now: task.createdAt)
       }
     }
     return call.command

@@ -13,6 +13,7 @@ package final class TaskStore: Sendable {
   let watcher: FinalWatcher
   private let registration: HostRegistration
   private let ids = TaskIDGenerator()
+  private let dueNotice = Lock<@Sendable (Int64) -> Void>({ _ in })
   private let origins = Monitor<[UInt32: TaskRecord.Origin]>([:])
 
   /// `name` is the host's, a label for people.
@@ -73,10 +74,31 @@ package final class TaskStore: Sendable {
         .failure(.tooLarge(what: "params", bytes: submission.params.count, limit: definition.maxParams)))
     }
     let now = clock.now
+    let resolved = submission.resolved(at: now)
     link.submit(
       StoreLink.Pending(
-        submission: submission.resolved(at: now), definition: definition, id: ids.next(at: now),
-        deadline: MonotonicClock.now + StoreLink.patience, complete: complete))
+        submission: resolved, definition: definition, id: ids.next(at: now), createdAt: now,
+        deadline: MonotonicClock.now + StoreLink.patience,
+        complete: resolved.due.map { noticing($0.time(from: now), complete) } ?? complete))
+  }
+
+  /// Heartbeats move what is due, and know what comes next; of what comes sooner they are to be told.
+  private static let soonMillis: Int64 = 1000
+
+  /// `notice` is called when a task of this store comes due in so many milliseconds, less than a second; on the store's
+  /// thread, and must not block.
+  package func whenDueSoon(_ notice: @escaping @Sendable (_ millis: Int64) -> Void) {
+    dueNotice.withLock { $0 = notice }
+  }
+
+  private func noticing(
+    _ due: Timestamp, _ complete: @escaping @Sendable (Result<Receipt, TaskStoreError>) -> Void
+  ) -> @Sendable (Result<Receipt, TaskStoreError>) -> Void {
+    { [self] result in
+      let left = due.millis - clock.now.millis
+      if left < Self.soonMillis, case .success = result { dueNotice.withLock { $0 }(left) }
+      complete(result)
+    }
   }
 
   package func submit(_ submission: Submission) async throws(TaskStoreError) -> Receipt {

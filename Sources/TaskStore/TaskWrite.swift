@@ -22,6 +22,14 @@ package struct TaskWrite: Sendable {
     case handlerDelivered
     case handlerFailed(String)
     case handlerAgain(String, at: Timestamp)
+
+    /// When the task or its handler is to be tried again.
+    package var due: Timestamp? {
+      switch self {
+      case .retry(_, let at), .handlerAgain(_, let at): at
+      default: nil
+      }
+    }
   }
 
   package var id: TaskID

@@ -15,17 +15,22 @@ final class TakeLoop: Sendable {
   private let core: WorkerCore
   private let connect: @Sendable (_ epoch: Int64) throws -> WorkerSession
   private let origins: [TaskRecord.Origin]
+  private let comesDue: @Sendable (_ millis: Int64) -> Void
   private let leaseLost: @Sendable () -> Void
 
-  /// `leaseLost` is called once when Redis says that this worker has no lease.
+  /// Retries that are due sooner are told of; heartbeats find the others in time.
+  private static let soonMillis: Int64 = 1000
+
+  /// `comesDue` is called when a retry was written that is due in so many milliseconds, less than a second; `leaseLost` is called once when Redis says that this worker has no lease.
   init(
     core: WorkerCore, origins: [TaskRecord.Origin],
     connect: @escaping @Sendable (_ epoch: Int64) throws -> WorkerSession,
-    leaseLost: @escaping @Sendable () -> Void
+    comesDue: @escaping @Sendable (_ millis: Int64) -> Void, leaseLost: @escaping @Sendable () -> Void
   ) {
     self.core = core
     self.origins = origins
     self.connect = connect
+    self.comesDue = comesDue
     self.leaseLost = leaseLost
   }
 
@@ -181,6 +186,10 @@ final class TakeLoop: Sendable {
   }
 
   private func settle(_ writes: [WorkerCore.Queued], _ answers: [WriteAnswer]) {
+    if let due = writes.lazy.compactMap({ $0.write.operation.due }).min() {
+      let left = due.millis - core.clock.now.millis
+      if left < Self.soonMillis { comesDue(left) }
+    }
     for (queued, answer) in zip(writes, answers) {
       guard queued.endsTask else {
         if case .attempt(let attempt) = queued.subject { attempt.newsWasWritten() }

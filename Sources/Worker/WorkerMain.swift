@@ -65,7 +65,10 @@ private final class Worker {
 
     let core = WorkerCore(types: types, lease: lease, clock: clock, keys: keys)
     for pool in core.pools { pool.start(core) }
-    let loop = TakeLoop(core: core, origins: origins, connect: connect) { [channel] in
+    let loop = TakeLoop(
+      core: core, origins: origins, connect: connect,
+      comesDue: { [channel] in try? channel.send(WorkerMessage.comesDue(inMillis: $0)) }
+    ) { [channel] in
       Log.warning("the lease of this worker was taken; it ends, and its tasks run elsewhere")
       try? channel.send(WorkerMessage.leaseLost)
       _exit(4)

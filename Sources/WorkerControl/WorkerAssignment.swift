@@ -143,6 +143,8 @@ package enum WorkerMessage: Codable, Sendable, Equatable {
   case ready
   case failed([Issue])
   case beat(number: Int64, lastBatch: Int64, held: [Int64], busy: [String: Int])
+  /// A retry that this worker has written is due in so many milliseconds, before the host hears of it in Redis.
+  case comesDue(inMillis: Int64)
   /// The lease was taken: whatever runs belongs to somebody else now, and the process ends.
   case leaseLost
   /// Everything is written or given back; the process ends.

@@ -65,7 +65,9 @@ final class WorkerFixture: Sendable {
     lease.confirmed(at: .max / 2)
     core = WorkerCore(types: plugins.types, lease: lease, clock: clock, keys: Keys(prefix: "roost"))
     for pool in core.pools { pool.start(core) }
-    let loop = TakeLoop(core: core, origins: [], connect: connect) { Issue.record("the lease was lost") }
+    let loop = TakeLoop(core: core, origins: [], connect: connect, comesDue: { _ in }) {
+      Issue.record("the lease was lost")
+    }
     // The session changes its owner here, for good.
     nonisolated(unsafe) let session = first
     NativeThread(name: "take") { loop.run(session) }.detach()
