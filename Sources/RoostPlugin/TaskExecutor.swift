@@ -21,8 +21,8 @@ public protocol TaskExecutor: Sendable {
 
 /// Code that runs the tasks of a type as Swift tasks, so that waiting holds no thread.
 ///
-/// The Swift task is cancelled when the host asks this task to stop; cancellation handlers run on the host's control thread, which they
-/// must not block. Errors mean what they mean to a ``TaskExecutor``.
+/// The Swift task is cancelled when the host asks this task to stop; cancellation handlers run on a thread that
+/// those of other tasks wait for, so they must not block. Errors mean what they mean to a ``TaskExecutor``.
 public protocol AsyncTaskExecutor: Sendable {
   /// What the params are decoded to; ``RawJSON`` takes them as they were submitted.
   associatedtype Params: Decodable & Sendable

@@ -6,7 +6,7 @@ internal import TaskStore
 internal import Threading
 internal import WorkerControl
 
-/// The host's periodic work in Redis, one call a second on a connection of its own.
+/// The host's periodic work in Redis, one call a second, and when something comes due, on a connection of its own.
 ///
 /// Duties: 1. pass on the heartbeats of this host's workers, and tell them when Redis has them; 2. take the leases of dead
 /// workers at once, and those of foreign ones that have not moved for a whole lease time; 3. trim what is finished beyond
@@ -43,8 +43,8 @@ final class Housekeeper: Sendable {
   static let trimTime: Int64 = 300_000_000
   /// Nanoseconds between two rounds, however much comes due.
   static let shortestWait: Int64 = 20_000_000
-  /// Rounds between two looks at types and hosts.
-  static let refreshEvery = 10
+  /// Nanoseconds between two looks at types and hosts.
+  static let refreshEvery: Int64 = 10_000_000_000
 
   init(
     store: TaskStore, name: String, types: [TypeDefinition], schedules: [Schedule], lease: Duration,
@@ -120,7 +120,7 @@ final class Housekeeper: Sendable {
     let period = max(20, min(1000, lease.millis / 10)) * 1_000_000
     // Seen on this connection only: an unbroken one is what makes a count that stands still a sign of death.
     var sightings: [String: Sighting] = [:]
-    var round = 0
+    var refreshAt: Int64 = 0
     let start = MonotonicClock.now
     var next = start
     while true {
@@ -150,12 +150,12 @@ final class Housekeeper: Sendable {
             next = min(next, now + max(Self.shortestWait, (due.millis - report.now.millis) * 1_000_000))
           }
         }
-        if round % Self.refreshEvery == 0 {
+        if now >= refreshAt {
+          refreshAt = now + Self.refreshEvery
           // Before three leases have passed the other one may be a dead one.
           if now - start > 3 * lease.millis * 1_000_000 { lookForNamesake() }
           store.refreshTypes()
         }
-        round += 1
       }
       let (latest, earliest) = (next, now + Self.shortestWait)
       next =

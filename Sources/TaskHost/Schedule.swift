@@ -15,7 +15,7 @@ package struct Schedule: Sendable {
   package var cron: String { config.cron.text }
   package var timezone: String { config.zone.name }
   /// What tells it from others in Redis; with other times it is another schedule, for which nothing was missed yet.
-  package var field: String { "\(name) \(cron) \(timezone)" }
+  package var field: String { "\(name) \(type) \(cron) \(timezone)" }
 
   /// Nil: never.
   package func next(after time: Timestamp) -> Timestamp? { config.cron.next(after: time, in: config.zone) }

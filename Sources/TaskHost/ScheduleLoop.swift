@@ -16,12 +16,16 @@ struct ScheduleLoop {
     /// Everything due up to here is dealt with; nil: not asked yet on this connection.
     var done: Timestamp?
     var next: Timestamp?
+    /// The due time that Redis had no memory for.
+    var refused: Timestamp?
   }
 
   private var entries: [Entry]
   private let start: Timestamp
 
   static let lateness: Int64 = 60_000
+  /// Milliseconds until a due time that Redis had no memory for is tried again.
+  static let pause: Int64 = 1000
 
   init(_ schedules: [Schedule], start: Timestamp) {
     entries = schedules.map { Entry(schedule: $0) }
@@ -47,30 +51,35 @@ struct ScheduleLoop {
       } else {
         done = try redis.know(schedule.field, from: now)
       }
-      entries[index].done = try fire(schedule, after: done, redis, now)
+      entries[index].done = done
       entries[index].next = schedule.next(after: now)
+      try fire(&entries[index], after: done, redis, now)
     }
   }
 
-  /// Returns up to when all is dealt with.
   private func fire(
-    _ schedule: Schedule, after done: Timestamp, _ redis: Housekeeping, _ now: Timestamp
-  ) throws(RedisError) -> Timestamp {
+    _ entry: inout Entry, after done: Timestamp, _ redis: Housekeeping, _ now: Timestamp
+  ) throws(RedisError) {
+    let schedule = entry.schedule
+    let (name, type) = (schedule.name, schedule.type)
     var since = done
     if schedule.config.missed == .skip { since = max(done, start, Timestamp(millis: now.millis - Self.lateness)) }
-    guard let due = schedule.config.cron.latest(notAfter: now, since: since, in: schedule.config.zone) else {
-      return done
-    }
-    switch try redis.fire(schedule.field, due: due, schedule.submission, of: schedule.definition) {
+    guard let due = schedule.config.cron.latest(notAfter: now, since: since, in: schedule.config.zone) else { return }
+    switch try redis.fire(schedule.field, due: due, schedule.submission, of: schedule.definition, now: now) {
     case .stored(let id):
-      Log.info("schedule \(schedule.name) made task \(id)", ["type": schedule.config.type, "task": id.description])
-      return due
-    case .done(let last): return max(due, last)
+      Log.info("schedule \(name) made task \(id)", ["type": type, "task": id.description])
+      entry.done = due
+    case .done(let last): entry.done = max(due, last)
     case .full:
-      Log.warning(
-        "schedule \(schedule.name) made no task: \(schedule.definition.queueCapacity) tasks of its type wait already",
-        ["type": schedule.config.type])
-      return due
+      let limit = schedule.definition.queueCapacity
+      Log.warning("schedule \(name) made no task: \(limit) tasks of its type wait already", ["type": type])
+      entry.done = due
+    case .outOfMemory:
+      if entry.refused != due {
+        Log.warning("schedule \(name) made no task yet: Redis has no memory left", ["type": type])
+      }
+      entry.refused = due
+      entry.next = Timestamp(millis: now.millis + Self.pause)
     }
   }
 }

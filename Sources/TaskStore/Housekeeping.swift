@@ -139,26 +139,33 @@ package final class Housekeeping {
     case done(last: Timestamp)
     /// As many tasks of the type wait as may.
     case full
+    /// Redis has no memory left for new tasks; nothing was done.
+    case outOfMemory
   }
 
   /// Stores the task of a schedule unless its due time, or a later one, was dealt with; may be repeated, by any host.
   ///
-  /// `schedule` is what tells it from others: name and times.
+  /// `schedule` is what tells it from others: name, type and times; `now` is Redis' time.
   package func fire(
-    _ schedule: String, due: Timestamp, _ submission: Submission, of definition: TypeDefinition
+    _ schedule: String, due: Timestamp, _ submission: Submission, of definition: TypeDefinition, now: Timestamp
   ) throws(RedisError) -> Firing {
     let id = TaskID(schedule: connection.keys.prefix + schedule, due: due)
-    if StoredRecord.needsKey(submission.params) {
-      _ = try connection.redis.call(storeBody(connection.keys.params(id), submission.params))
-    }
-    let answer = try connection.run { connection in
-      var call = connection.command(.fire, keyCount: 1, capacity: submission.params.count + 512)
-      call.key { connection.keys.appendRecord(id, to: &$0) }
-      call.add(schedule)
-      call.add(due.millis)
-      call.add { StoredRecord.append(to: &$0, submission, maxAttempts: definition.retry.attempts, now: due) }
-      call.add(Int64(definition.queueCapacity))
-      return call.command
+    let answer: RedisReply
+    do {
+      if StoredRecord.needsKey(submission.params) {
+        _ = try connection.redis.call(storeBody(connection.keys.params(id), submission.params))
+      }
+      answer = try connection.run { connection in
+        var call = connection.command(.fire, keyCount: 1, capacity: submission.params.count + 512)
+        call.key { connection.keys.appendRecord(id, to: &$0) }
+        call.add(schedule)
+        call.add(due.millis)
+        call.add { StoredRecord.append(to: &$0, submission, maxAttempts: definition.retry.attempts, now: now) }
+        call.add(Int64(definition.queueCapacity))
+        return call.command
+      }
+    } catch .refused(let reason) where StoreLink.isWantOfMemory(reason) {
+      return .outOfMemory
     }
     let (verdict, last) = try firing(answer)
     return verdict == 1 ? .stored(id) : verdict == 0 ? .done(last: last) : .full

@@ -55,7 +55,7 @@ final class StoreLink: Sendable {
   private let mailbox = Monitor(Mailbox())
   private let isUp = Monitor(false)
   private let thread = Monitor<NativeThread?>(nil)
-  private let backlogs = Lock<[String: Housekeeping.Backlog]>([:])
+  let backlogs = KnownBacklogs()
 
   init(address: RedisAddress, keys: Keys, clock: RedisClock, registration: HostRegistration) {
     self.address = address
@@ -232,7 +232,7 @@ final class StoreLink: Sendable {
   }
 
   /// Refused before anything was done: the command itself, or a script because a body before it was refused.
-  private static func isWantOfMemory(_ reason: String) -> Bool {
+  static func isWantOfMemory(_ reason: String) -> Bool {
     reason.hasPrefix("OOM") || reason.hasPrefix("BODYGONE")
   }
 
@@ -242,7 +242,7 @@ final class StoreLink: Sendable {
 
   private func appendSubmit(_ connection: ScriptConnection, _ round: Round) {
     for pending in round.submit where StoredRecord.needsKey(pending.submission.params) {
-      connection.redis.append(bodyCommand(pending))
+      connection.redis.append(storeBody(keys.params(pending.id), pending.submission.params))
     }
     connection.redis.append(submitCommand(connection, round.submit))
     // A full Redis refuses the script before it can say that this is a repeat.
@@ -261,7 +261,7 @@ final class StoreLink: Sendable {
     switch reply {
     case .array(let parts):
       words = parts.first?.bulkValue ?? []
-      note(parts.dropFirst())
+      backlogs.note(parts.dropFirst())
     case .null: throw .disconnected(reason: "Redis does not know this host any more")
     case .error: words = SubmissionWords.remembered(last, of: registration.nextNumber)
     default: throw .disconnected(reason: "unexpected answer to a submission")
@@ -278,23 +278,12 @@ final class StoreLink: Sendable {
     return true
   }
 
-  private func bodyCommand(_ pending: Pending) -> RedisCommand {
-    var command = RedisCommand("SET", capacity: pending.submission.params.count + 128)
-    command.add(keys.params(pending.id))
-    command.add(pending.submission.params)
-    // Kept by the submission; a body whose submission never comes goes away by itself. NX: a repeat must not shorten its life.
-    command.add("NX")
-    command.add("EX")
-    command.add("3600")
-    return command
-  }
-
   private func submitCommand(_ connection: ScriptConnection, _ tasks: [Pending]) -> RedisCommand {
     var call = connection.command(.submit, keyCount: tasks.count, capacity: tasks.count * 400)
     for task in tasks { call.key { keys.appendRecord(task.id, to: &$0) } }
     call.add(registration.host)
     call.add(registration.nextNumber)
-    call.add(limits(of: tasks))
+    call.add(backlogs.limits(of: tasks.map(\.definition)))
     for task in tasks {
       call.add { bytes in
         StoredRecord.append(
@@ -302,41 +291,6 @@ final class StoreLink: Sendable {
       }
     }
     return call.command
-  }
-
-  // MARK: Capacity
-
-  /// Tasks that others may add to a type before this host hears of it.
-  private static let slack = 16 * callTasks
-
-  /// The types that may be full, for the script to look: for others its look would be one more call.
-  private func limits(of tasks: [Pending]) -> String {
-    let known = backlogs.withLock { $0 }
-    var words: [String: Int] = [:]
-    for task in tasks {
-      let definition = task.definition
-      let backlog = known[definition.name].map { $0.pending + $0.scheduled } ?? definition.queueCapacity
-      if backlog + Self.slack > definition.queueCapacity { words[definition.name] = definition.queueCapacity }
-    }
-    return words.map { "\($0.key) \($0.value)" }.joined(separator: " ")
-  }
-
-  /// How many tasks of a type wait, as the heartbeat counted them.
-  func note(_ counted: [String: Housekeeping.Backlog]) {
-    backlogs.withLock { $0.merge(counted) { $1 } }
-  }
-
-  /// The same from the answer to a submission: type, PENDING and SCHEDULED tasks, and so on; -1 where that is not known.
-  private func note(_ counted: ArraySlice<RedisReply>) {
-    let parts = Array(counted)
-    backlogs.withLock { backlogs in
-      for index in stride(from: 0, to: parts.count - 2, by: 3) {
-        guard let type = parts[index].textValue, var backlog = backlogs[type] else { continue }
-        if let pending = parts[index + 1].integerValue, pending >= 0 { backlog.pending = Int(pending) }
-        if let scheduled = parts[index + 2].integerValue, scheduled >= 0 { backlog.scheduled = Int(scheduled) }
-        backlogs[type] = backlog
-      }
-    }
   }
 
   /// Answers what waited too long, what may not be repeated, and keeps the rest for the next connection.

@@ -5,10 +5,13 @@ internal import TaskModel
 struct SubmissionWords {
   private static let stored = Array("s".utf8)
   private static let full = Array("f".utf8)
-  private let words: [ArraySlice<UInt8>]
+  /// Nil when there are not as many as tasks.
+  private let words: [ArraySlice<UInt8>]?
 
   init(_ bytes: [UInt8], count: Int) {
-    words = bytes.isEmpty ? [] : bytes.split(separator: UInt8(ascii: " "))
+    let found =
+      bytes.isEmpty ? Array(repeating: Self.stored[...], count: count) : bytes.split(separator: UInt8(ascii: " "))
+    words = found.count == count ? found : nil
   }
 
   /// The words that Redis remembers of the host's last call, if that call is the one of this number.
@@ -20,15 +23,16 @@ struct SubmissionWords {
   }
 
   func result(_ index: Int, of pending: StoreLink.Pending) -> Result<Receipt, TaskStoreError> {
-    let word = words.isEmpty ? Self.stored[...] : words[index]
-    switch word {
+    switch words?[index] {
     case Self.stored[...]:
       let status = pending.submission.due == nil ? TaskStatus.pending : .scheduled
       return .success(Receipt(id: pending.id, status: status, isNew: true))
     case Self.full[...]:
       return .failure(.queueFull(type: pending.definition.name, limit: pending.definition.queueCapacity))
     default:
-      guard let id = TaskID(word.prefix(32)), let state = word.last.flatMap(StoredRecord.State.init) else {
+      guard let word = words?[index], let id = TaskID(word.prefix(32)),
+        let state = word.last.flatMap(StoredRecord.State.init)
+      else {
         return .failure(.unreadable("the answer to a submission"))
       }
       return .success(Receipt(id: id, status: state.status, isNew: false))

@@ -78,21 +78,6 @@ extension TaskStore {
     }
   }
 
-  /// When each schedule last made a task; nil: never.
-  package func lastFired(_ schedules: [String]) async throws(TaskStoreError) -> [Timestamp?] {
-    if schedules.isEmpty { return [] }
-    let replies = try await read { [keys] _ in
-      var command = RedisCommand(words: "HMGET", keys.schedules)
-      for schedule in schedules { command.add(schedule) }
-      return [command]
-    }
-    return (replies.first?.arrayValue ?? []).map { reply in
-      // Time of the last task, a space, and the due time dealt with last.
-      reply.textValue.flatMap { $0.split(separator: " ").dropFirst().first }.flatMap { Int64($0) }
-        .map(Timestamp.init(millis:))
-    }
-  }
-
   private func verdict(_ script: Script, _ id: TaskID) async throws(TaskStoreError) -> (Int64, TaskStatus) {
     let replies = try await act { [keys] connection in
       var call = connection.command(script, keyCount: 1)

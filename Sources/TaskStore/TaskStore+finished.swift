@@ -14,26 +14,28 @@ extension TaskStore {
     try await insist(.delete, id)
   }
 
+  /// Several final tasks.
+  package enum Selection: Sendable {
+    case tasks([TaskID])
+    /// The failed tasks of a type, of one kind of error or of all; what fails meanwhile is left alone.
+    case failed(type: String, kind: ErrorKind?)
+  }
+
   /// Lets those of the tasks start anew that may; returns how many.
-  package func retry(_ ids: [TaskID]) async throws(TaskStoreError) -> Int {
-    try await count(.retry, ids)
+  package func retry(_ selection: Selection) async throws(TaskStoreError) -> Int {
+    try await count(.retry, selection)
   }
 
   /// Removes those of the tasks that are final; returns how many.
-  package func delete(_ ids: [TaskID]) async throws(TaskStoreError) -> Int {
-    try await count(.delete, ids)
+  package func delete(_ selection: Selection) async throws(TaskStoreError) -> Int {
+    try await count(.delete, selection)
   }
 
-  /// Lets the failed tasks of a type start anew, of one kind of error or of all; returns how many.
-  ///
-  /// What fails meanwhile is left alone.
-  package func retryFailed(of type: String, kind: ErrorKind?) async throws(TaskStoreError) -> Int {
-    try await eachFailed(of: type) { ids throws(TaskStoreError) in try await count(.retry, ids, kind) }
-  }
-
-  /// Removes the failed tasks of a type, of one kind of error or of all; returns how many.
-  package func deleteFailed(of type: String, kind: ErrorKind?) async throws(TaskStoreError) -> Int {
-    try await eachFailed(of: type) { ids throws(TaskStoreError) in try await count(.delete, ids, kind) }
+  private func count(_ script: Script, _ selection: Selection) async throws(TaskStoreError) -> Int {
+    switch selection {
+    case .tasks(let ids): try await count(script, ids, nil)
+    case .failed(let type, let kind): try await countFailed(script, type, kind)
+    }
   }
 
   private func insist(_ script: Script, _ id: TaskID) async throws(TaskStoreError) {
@@ -48,7 +50,7 @@ extension TaskStore {
   }
 
   private func count(
-    _ script: Script, _ ids: [TaskID], _ kind: ErrorKind? = nil
+    _ script: Script, _ ids: [TaskID], _ kind: ErrorKind?
   ) async throws(TaskStoreError) -> Int {
     var count = 0
     for start in stride(from: 0, to: ids.count, by: StoreLink.callTasks) {
@@ -58,8 +60,8 @@ extension TaskStore {
     return count
   }
 
-  private func eachFailed(
-    of type: String, _ act: ([TaskID]) async throws(TaskStoreError) -> Int
+  private func countFailed(
+    _ script: Script, _ type: String, _ kind: ErrorKind?
   ) async throws(TaskStoreError) -> Int {
     var query = TaskQuery()
     query.type = type
@@ -68,7 +70,7 @@ extension TaskStore {
     var count = 0
     repeat {
       guard let page = try await page(query) else { return count }
-      if !page.records.isEmpty { count += try await act(page.records.map(\.id)) }
+      if !page.records.isEmpty { count += try await self.count(script, page.records.map(\.id), kind) }
       query.cursor = page.cursor
     } while query.cursor != nil
     return count

@@ -35,6 +35,21 @@ extension TaskStore {
     return result
   }
 
+  /// When each schedule last made a task; nil: never.
+  package func lastFired(_ schedules: [String]) async throws(TaskStoreError) -> [Timestamp?] {
+    if schedules.isEmpty { return [] }
+    let replies = try await read { [keys] _ in
+      var command = RedisCommand(words: "HMGET", keys.schedules)
+      for schedule in schedules { command.add(schedule) }
+      return [command]
+    }
+    return (replies.first?.arrayValue ?? []).map { reply in
+      // The due time dealt with last, a space, and that of the last task.
+      reply.textValue.flatMap { $0.split(separator: " ").dropFirst().first }.flatMap { Int64($0) }
+        .map(Timestamp.init(millis:))
+    }
+  }
+
   func stored(_ ids: [TaskID]) async throws(TaskStoreError) -> [StoredRecord?] {
     if ids.isEmpty { return [] }
     let replies = try await read { [keys] _ in

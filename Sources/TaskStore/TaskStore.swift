@@ -13,6 +13,7 @@ package final class TaskStore: Sendable {
   let watcher: FinalWatcher
   private let registration: HostRegistration
   private let ids = TaskIDGenerator()
+  private let refreshes = Lock(Refreshes())
   private let dueNotice = Lock<@Sendable (Int64) -> Void>({ _ in })
   private let origins = Monitor<[UInt32: TaskRecord.Origin]>([:])
 
@@ -47,7 +48,7 @@ package final class TaskStore: Sendable {
   /// The id under which Redis knows this host; it changes when its lease was lost.
   package var hostID: String { registration.host }
   /// How many tasks of each type wait, as housekeeping counted them.
-  package func note(_ backlogs: [String: Housekeeping.Backlog]) { link.note(backlogs) }
+  package func note(_ backlogs: [String: Housekeeping.Backlog]) { link.backlogs.note(backlogs) }
   /// Redis does not know this host any more: make it known again.
   package func registerAgain() { link.reconnect() }
 
@@ -117,15 +118,39 @@ package final class TaskStore: Sendable {
   package func livingHosts(named name: String) -> Int { types.livingHosts(named: name) }
 
   /// Reads again which types there are and which hosts live.
+  ///
+  /// However many ask at once, one reading is under way, and one for all who asked since it began.
   package func refreshTypes(_ complete: @escaping @Sendable (TaskStoreError?) -> Void = { _ in }) {
-    let keys = keys
-    read({ _ in TypeRegistry.commands(keys) }) { [types, clock] answer in
+    let isFirst = refreshes.withLock { refreshes in
+      refreshes.waiting.append(complete)
+      defer { refreshes.isUnderWay = true }
+      return !refreshes.isUnderWay
+    }
+    if isFirst { readTypes() }
+  }
+
+  private struct Refreshes {
+    var isUnderWay = false
+    var waiting: [@Sendable (TaskStoreError?) -> Void] = []
+  }
+
+  private func readTypes() {
+    let asked = refreshes.withLock { refreshes in
+      defer { refreshes.waiting = [] }
+      return refreshes.waiting
+    }
+    read({ [keys] _ in TypeRegistry.commands(keys) }) { [self] answer in
+      var failure: TaskStoreError?
       switch answer {
-      case .success(let replies):
-        types.refresh(replies, now: clock.now)
-        complete(nil)
-      case .failure(let error): complete(error)
+      case .success(let replies): types.refresh(replies, now: clock.now)
+      case .failure(let error): failure = error
       }
+      for complete in asked { complete(failure) }
+      let isWanted = refreshes.withLock { refreshes in
+        refreshes.isUnderWay = !refreshes.waiting.isEmpty
+        return refreshes.isUnderWay
+      }
+      if isWanted { readTypes() }
     }
   }
 

@@ -140,29 +140,32 @@ final class Attempt: TaskCall {
 }
 
 extension Attempt {
-  /// What of a running attempt is to be shown now: that it runs, its progress, its log lines.
-  func news(at now: Int64) -> [TaskWrite] {
+  /// Hands over what of a running attempt is to be shown now: that it runs, its progress, its log lines.
+  ///
+  /// `post` is called under the attempt's lock, so that nothing is posted behind the outcome, which would be refused.
+  func report(at now: Int64, _ post: ([TaskWrite]) -> Void) {
     let startedAt = startedAt
-    guard startedAt > 0, now - startedAt > Self.shownAfter else { return [] }
-    let (mark, progress, log) = state.withLock { state -> (Bool, Progress?, TaskLog?) in
-      guard !state.isOver, state.unwritten == 0 else { return (false, nil, nil) }
-      let isFirst = !state.isMarked
-      state.isMarked = true
-      if isFirst, state.progress == nil, task.record.has(.progress) {
-        // What an earlier attempt reported was shown until now.
-        state.progress = Progress(fraction: 0, note: "")
-        state.progressIsNew = true
+    guard startedAt > 0, now - startedAt > Self.shownAfter else { return }
+    state.withLock { state in
+      guard !state.isOver, state.unwritten == 0 else { return }
+      var writes: [TaskWrite] = []
+      if !state.isMarked {
+        state.isMarked = true
+        writes.append(write(.running(deadline: deadline.map(clock.time)), startedAt: startedAt))
+        if state.progress == nil, task.record.has(.progress) {
+          // What an earlier attempt reported was shown until now.
+          state.progress = Progress(fraction: 0, note: "")
+          state.progressIsNew = true
+        }
       }
-      var news: (progress: Progress?, log: TaskLog?)
-      if now - state.newsMadeAt > Self.newsEvery { news = state.takeNews(at: now) }
-      state.unwritten = (isFirst ? 1 : 0) + (news.progress == nil ? 0 : 1) + (news.log == nil ? 0 : 1)
-      return (isFirst, news.progress, news.log)
+      if now - state.newsMadeAt > Self.newsEvery {
+        let news = state.takeNews(at: now)
+        if let progress = news.progress { writes.append(write(.progress(progress), startedAt: startedAt)) }
+        if let log = news.log { writes.append(write(.log(log.json(clock)), startedAt: startedAt)) }
+      }
+      state.unwritten = writes.count
+      if !writes.isEmpty { post(writes) }
     }
-    var writes: [TaskWrite] = []
-    if mark { writes.append(write(.running(deadline: deadline.map(clock.time)), startedAt: startedAt)) }
-    if let progress { writes.append(write(.progress(progress), startedAt: startedAt)) }
-    if let log { writes.append(write(.log(log.json(clock)), startedAt: startedAt)) }
-    return writes
   }
 
   /// One of the news has been written.

@@ -38,7 +38,7 @@ final class Ticker: Sendable {
         if let deadline = attempt.deadline, attempt.startedAt > 0, now >= deadline {
           attempt.requestStop(.deadline, core.cancelThread)
         }
-        core.post(news: attempt.news(at: now), attempt)
+        attempt.report(at: now) { core.post(news: $0, attempt) }
       }
     }
   }

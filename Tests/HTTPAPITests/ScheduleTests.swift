@@ -27,7 +27,7 @@ struct ScheduleTests {
     #expect(schedules.map { $0["timezone"]?.text } == ["UTC", "Asia/Shanghai"])
     #expect(schedules.map { $0["type"]?.text } == ["work", "work"])
     #expect(schedules.allSatisfy { $0["lastAt"]?.kind == "null" })
-    #expect(schedules[0]["nextAt"]?.text == "2028-02-29T03:00:00.000Z")
+    #expect(schedules[0]["nextAt"]?.text?.hasSuffix("-02-29T03:00:00.000Z") == true)
     #expect(schedules[1]["nextAt"]?.text?.hasSuffix("T16:00:00.000Z") == true)
   }
 

@@ -151,6 +151,29 @@ struct ScheduleTests {
     #expect(try await hosts.tasks().count { $0.status == .pending } == 1)
   }
 
+  @Test("While Redis has no memory a due time waits, and nothing else does", arguments: [10, 3000])
+  func outOfMemory(size: Int) async throws {
+    let params = "\"" + String(repeating: "p", count: size) + "\""
+    let hosts = try Hosts(#"{"s": {"type": "work", "cron": "0 3 * * *", "params": \#(params)}}"#)
+    let redis = try hosts.housekeeping()
+    let start = try Timestamp("2026-11-24T02:00:00Z")
+    var loop = hosts.loop(start: start)
+    try loop.run(redis, now: start)
+    let connection = try RedisConnection(to: hosts.redis.address, timeout: .seconds(5))
+    _ = try connection.call(RedisCommand(words: "CONFIG", "SET", "maxmemory", "1"))
+    let due = try Timestamp("2026-11-24T03:00:00Z")
+    try loop.run(redis, now: due)
+    #expect(loop.nextDue == Timestamp(millis: due.millis + 1000))
+    _ = try redis.beat(host: hosts.store.hostID, types: ["work"], workers: [])
+    _ = try connection.call(RedisCommand(words: "CONFIG", "SET", "maxmemory", "0"))
+    let later = Timestamp(millis: due.millis + 1000)
+    try loop.run(redis, now: later)
+    let tasks = try await hosts.tasks()
+    #expect(tasks.map(\.params) == [Array(params.utf8)])
+    #expect(tasks.map(\.createdAt) == [later], "made when it was made")
+    #expect(loop.nextDue == (try Timestamp("2026-11-25T03:00:00Z")))
+  }
+
   @Test(
     "Two hosts on one Redis run the task of a real minute once, and say when the next one is", .timeLimit(.minutes(3)))
   func realMinute() async throws {
@@ -164,8 +187,8 @@ struct ScheduleTests {
       query.parts = .params
       return try #require(try await first.store.page(query)).records
     }
-    try await eventually(within: .seconds(90), "the minute has come") { () async throws in
-      try await !made().isEmpty
+    try await eventually(within: .seconds(90), "the minute has come, and its task has run") { () async throws in
+      try await made().first?.status == .completed
     }
     let task = try #require(try await made().first)
     #expect(try await first.final(task.id)?.params == Array(#"{"by": "clock"}"#.utf8))

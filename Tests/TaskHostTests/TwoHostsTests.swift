@@ -27,8 +27,12 @@ struct TwoHostsTests {
       return try await group.reduce(into: []) { $0.append($1) }
     }
     try await eventually(within: .seconds(60), "all are completed and their handlers were called") { () async throws in
-      hosts.reduce(0) { $0 + $1.journal.count { $0.hasPrefix("completed ") } } >= ids.count
+      let counts = try await store.states(of: ["nap"])["nap"]?.counts ?? [:]
+      return counts[.completed] == ids.count
+        && hosts.reduce(0) { $0 + $1.journal.count { $0.hasPrefix("completed ") } } >= ids.count
     }
+    // Both have gone to their end: nothing can run any more.
+    for host in hosts { #expect(try await host.stop() == 0) }
     let journal = hosts.flatMap(\.journal)
     #expect(journal.filter { $0.hasPrefix("nap ") }.sorted() == ids.map { "nap \($0)" }.sorted())
     #expect(journal.filter { $0.hasPrefix("completed ") }.sorted() == ids.map { "completed \($0)" }.sorted())

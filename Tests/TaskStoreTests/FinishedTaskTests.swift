@@ -35,11 +35,11 @@ struct FinishedTaskTests {
     let ids = try await fail(600, fixture)
     let cancelled = try await fixture.submit()
     _ = try await fixture.store.cancel(cancelled)
-    #expect(try await fixture.store.retryFailed(of: "work", kind: .timeout) == 300)
-    #expect(try await fixture.store.retryFailed(of: "work", kind: .timeout) == 0)
+    #expect(try await fixture.store.retry(.failed(type: "work", kind: .timeout)) == 300)
+    #expect(try await fixture.store.retry(.failed(type: "work", kind: .timeout)) == 0)
     let statuses = try await fixture.store.getStatusMap(ids)
     for (index, id) in ids.enumerated() { #expect(statuses[id] == (index % 2 == 0 ? .pending : .failed)) }
-    #expect(try await fixture.store.retryFailed(of: "work", kind: nil) == 300)
+    #expect(try await fixture.store.retry(.failed(type: "work", kind: nil)) == 300)
     #expect(try await fixture.store.getStatus(cancelled) == .cancelled)
     #expect(try fixture.keyspace().differences() == [])
   }
@@ -48,9 +48,9 @@ struct FinishedTaskTests {
   func deleteByKind() async throws {
     let fixture = try StoreFixture()
     let ids = try await fail(600, fixture)
-    #expect(try await fixture.store.deleteFailed(of: "work", kind: .exception) == 300)
-    #expect(try await fixture.store.delete([ids[0], ids[1], ids[0]]) == 1)
-    #expect(try await fixture.store.deleteFailed(of: "work", kind: nil) == 299)
+    #expect(try await fixture.store.delete(.failed(type: "work", kind: .exception)) == 300)
+    #expect(try await fixture.store.delete(.tasks([ids[0], ids[1], ids[0]])) == 1)
+    #expect(try await fixture.store.delete(.failed(type: "work", kind: nil)) == 299)
     // The entries of what was deleted go with the next round of retention, although no task is too old or too much.
     let housekeeping = try fixture.housekeeping()
     let report = try housekeeping.beat(host: fixture.store.hostID, types: ["work"], workers: [])

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Redis
 import TaskModel
 import TaskStore
 import TestSupport
@@ -40,6 +41,41 @@ struct PageTests {
     var ids: [TaskID] = []
     for number in 0..<count { ids.append(try await fixture.submit(type: number % 2 == 0 ? "work" : "other")) }
     return ids
+  }
+
+  @Test(
+    "Very many tasks that are due at once are listed at a cost that does not grow with the page",
+    arguments: [false, true])
+  func equalDueTimes(isGone: Bool) async throws {
+    let fixture = try fixture()
+    let ids = try await withThrowingTaskGroup(of: TaskID.self) { group in
+      for _ in 0..<3000 { group.addTask { try await fixture.submit { $0.due = .at(self.future) } } }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+    var query = TaskQuery()
+    query.limit = 100
+    query.status = .scheduled
+    var seen: [TaskID] = []
+    var costs: [Int] = []
+    repeat {
+      try fixture.command("CONFIG", "RESETSTAT")
+      let page = try #require(try await fixture.store.page(query))
+      costs.append(try calls(fixture))
+      seen += page.records.map(\.id)
+      query.cursor = page.cursor
+      // The entry that the cursor stands on goes away.
+      if isGone, let last = page.records.last { _ = try await fixture.store.cancel(last.id) }
+    } while query.cursor != nil
+    #expect(seen == ids.sorted())
+    #expect(costs.allSatisfy { $0 < 60 }, "\(costs)")
+  }
+
+  /// Commands inside scripts and outside, since the last `CONFIG RESETSTAT`.
+  private func calls(_ fixture: StoreFixture) throws -> Int {
+    let text = try fixture.command("INFO", "commandstats").textValue ?? ""
+    return text.split(whereSeparator: \.isNewline).reduce(0) { sum, line in
+      sum + (line.split(separator: "calls=").last?.split(separator: ",").first.flatMap { Int($0) } ?? 0)
+    }
   }
 
   @Test("Running ones come first and longest first, then pending newest, scheduled soonest, final latest")

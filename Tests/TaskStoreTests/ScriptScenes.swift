@@ -280,7 +280,7 @@ extension ScriptScene {
     try worker.write { _ in .log([Array("{}".utf8)]) }
     try worker.write { _ in .failed(.broken) }
   } act: { world in
-    try await world.insist { _ = try await world.fixture.store.retry(world.ids) }
+    try await world.insist { _ = try await world.fixture.store.retry(.tasks(world.ids)) }
   }
 
   static let deleteKeyed = ScriptScene(script: .delete, name: "tasks with keys and logs") { world in
@@ -291,7 +291,7 @@ extension ScriptScene {
     try worker.write { _ in .failed(.broken) }
     world.deleted = Set(world.ids)
   } act: { world in
-    try await world.insist { _ = try await world.fixture.store.delete(world.ids) }
+    try await world.insist { _ = try await world.fixture.store.delete(.tasks(world.ids)) }
   }
 
   static let recall = ScriptScene(script: .recall, name: "a handler that was given up") { world in
@@ -314,7 +314,7 @@ extension ScriptScene {
     submission.priority = .high
     let due = Timestamp(millis: 1_700_000_000_000)
     func fire() throws -> Housekeeping.Firing {
-      try world.fixture.housekeeping().fire("hourly", due: due, submission, of: definition)
+      try world.fixture.housekeeping().fire("hourly", due: due, submission, of: definition, now: due)
     }
     do { _ = try fire() } catch { _ = try fire() }
     #expect(try fire() == .done(last: due))

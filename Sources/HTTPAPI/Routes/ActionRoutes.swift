@@ -41,45 +41,30 @@ enum ActionRoutes {
 enum BulkRoutes {
   private static let shape = ObjectBody.Shape(name: "the body", members: ["type", "kind", "ids"])
 
-  private enum Choice {
-    case ids([TaskID])
-    case failed(type: String, kind: ErrorKind?)
-  }
-
   static func retry(_ store: TaskStore) -> Operation {
     .post { call throws(Problem) in
-      let choice = try await choice(call, store)
-      return counted(
-        try await fromStore { () throws(TaskStoreError) in
-          switch choice {
-          case .ids(let ids): try await store.retry(ids)
-          case .failed(let type, let kind): try await store.retryFailed(of: type, kind: kind)
-          }
-        })
+      let selection = try await selection(call, store)
+      return counted(try await fromStore { () throws(TaskStoreError) in try await store.retry(selection) })
     }
   }
 
   static func delete(_ store: TaskStore) -> Operation {
     .post { call throws(Problem) in
-      let choice = try await choice(call, store)
-      return counted(
-        try await fromStore { () throws(TaskStoreError) in
-          switch choice {
-          case .ids(let ids): try await store.delete(ids)
-          case .failed(let type, let kind): try await store.deleteFailed(of: type, kind: kind)
-          }
-        })
+      let selection = try await selection(call, store)
+      return counted(try await fromStore { () throws(TaskStoreError) in try await store.delete(selection) })
     }
   }
 
-  private static func choice(_ call: APICall, _ store: TaskStore) async throws(Problem) -> Choice {
+  private static func selection(
+    _ call: APICall, _ store: TaskStore
+  ) async throws(Problem) -> TaskStore.Selection {
     let body = try ObjectBody(call.request.body, shape)
     guard body.has("type") != body.has("ids") else {
       throw Problem(.badRequest, "the body needs either \"type\", with or without \"kind\", or \"ids\"")
     }
     if body.has("ids") {
       guard !body.has("kind") else { throw Problem(.badRequest, "\"kind\" goes with \"type\"; leave it out") }
-      return .ids(try body.texts("ids", limit: BatchRoutes.limit).compactMap { TaskID($0) })
+      return .tasks(try body.texts("ids", limit: BatchRoutes.limit).compactMap { TaskID($0) })
     }
     let type = try body.text("type")
     let kind = try body.optionalText("kind").map { (name) throws(Problem) in

@@ -5,17 +5,21 @@
 local key = KEYS[1]
 local rec = call('GET', key)
 if not rec then return nil end
-local state = byte(rec, 2)
+local state, type = byte(rec, 2), type_of(rec)
 if FINAL[state] then return { 0, SHOWN[state] } end
 if not ACTIVE[state] then
-  cancelled(key, rec, type_of(rec))
-  commit()
+  -- Its entry is a ghost from now on. The newest one can go, so that a queue from which nothing is taken does not grow.
+  local queue = P .. QUEUES[byte(rec, 50)] .. ':' .. type
+  local is_newest = state == 80 and call('LINDEX', queue, -1) == key
+  cancelled(key, rec, type)
+  commit(function() if is_newest then call('LTRIM', queue, 0, -2) end end)
   return { 1, 'CANCELLED' }
 end
 if not flag(rec, CANCEL) then
-  rec = sub(rec, 1, 48) .. char(bit.bor(byte(rec, 49), CANCEL)) .. sub(rec, 50, 84) .. now6 .. sub(rec, 91)
-  call('SET', key, rec)
+  local asked = with_flag(rec, CANCEL)
+  keep(key, sub(asked, 1, 84) .. now6 .. sub(asked, 91))
 end
+commit()
 -- The worker that has it listens to this list; a message that waits already says enough.
 local messages = P .. 'ctl:' .. string.gsub(sub(rec, 33, 40), '.', function(c) return string.format('%02x', byte(c)) end)
 if call('LPOS', messages, id_of(key)) == false then call('RPUSH', messages, id_of(key)) end

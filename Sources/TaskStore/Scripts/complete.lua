@@ -21,6 +21,15 @@ local function note(rec, phase, text, worker_take)
   return sub(rec, 1, 2) .. phase .. sub(rec, 4, 10) .. pack('<I2', unpack_('<I2', rec, 11) + 1) .. sub(rec, 13, 32)
     .. worker_take .. sub(rec, 45, body_end(rec)) .. outcome_of(rec) .. text
 end
+-- The flags of a task that was started in time: it does not expire any more.
+local function started(key, rec, type)
+  local flags = byte(rec, 49)
+  if flags >= EXPIRES then
+    flags = flags - EXPIRES
+    add(zrems, 'exp', type, key)
+  end
+  return char(flags)
+end
 local apply = {
   c = function(key, rec, type, head, body, phase)
     if bit.band(byte(head, 4), 2) ~= 0 then keep_body(result_key(key, body)) end
@@ -36,13 +45,8 @@ local apply = {
     leave(key, type, byte(rec, 2))
     add(zadds, 'due', type, (unpack_('<I6', at)))
     add(zadds, 'due', type, key)
-    local flags = byte(rec, 49)
-    if flag(rec, EXPIRES) then                        -- it was started in time
-      flags = flags - EXPIRES
-      add(zrems, 'exp', type, key)
-    end
     write(key, type, byte(rec, 2), 'SCHEDULED', '1S-' .. sub(head, 2, 2) .. sub(head, 4, 25) .. NEVER .. NOBODY .. sub(rec, 41, 48)
-      .. char(flags) .. sub(rec, 50, 72) .. at .. NEVER .. sub(rec, 85, body_end(rec)) .. body)
+      .. started(key, rec, type) .. sub(rec, 50, 72) .. at .. NEVER .. sub(rec, 85, body_end(rec)) .. body)
   end,
   x = function(key, rec, type) cancelled(key, rec, type) end,
   b = function(key, rec, _, head) give_back(key, rec, sub(head, 26, 37)) end,
@@ -51,7 +55,7 @@ local apply = {
     if deadline == '' then deadline = NEVER end
     show(key, type, (unpack_('<I6', block, 17)))
     write(key, type, byte(rec, 2), 'IN_PROGRESS', '1R' .. sub(rec, 3, 4) .. sub(block, 1, 12) .. sub(rec, 17, 20) .. sub(block, 17, 22)
-      .. sub(rec, 27, 78) .. deadline .. sub(rec, 85))
+      .. sub(rec, 27, 48) .. started(key, rec, type) .. sub(rec, 50, 78) .. deadline .. sub(rec, 85))
   end,
   d = function(key, rec, type, head)
     if flag(rec, CANCEL) then return cancelled(key, rec, type) end
@@ -107,7 +111,7 @@ local function judge(key, rec, head, body)
     if (op == 'c' or op == 'f') and FINAL[byte(rec, 2)] and byte(rec, 3) == 112 and sub(rec, 33, 44) == fence then
       answer = 'h'
     end
-    if answer == 'h' or op == 'm' then
+    if answer == 'h' or op == 'm' and answer == 'k' then
       stays[key .. sub(fence, 9)] = true
     elseif answer == 'k' and op ~= 'g' and op ~= 'o' then
       stays[key .. sub(fence, 9)] = nil          -- the call that marked it ends it too

@@ -6,7 +6,7 @@
 --         and of failed and cancelled ones each the oldest finishedAt (0: its entry stands for nothing any more, -1: there is
 --         none) and how many there are, HGETALL of beats, 1 if the host is known, 1 if more is due, when the next is due or 0}.
 local host, most, types = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local lost, beating, gone, finished, away = {}, {}, {}, {}, {}
+local lost, beating, gone, finished = {}, {}, {}, {}
 for i = 5 + types, #ARGV, 4 do
   local worker, epoch = ARGV[i], call('HGET', P .. 'leases', ARGV[i])
   if epoch and tonumber(epoch) then
@@ -48,8 +48,26 @@ end
 local fields = call('HGETALL', P .. 'control')
 local controls = {}
 for i = 1, #fields, 2 do controls[fields[i]] = true end
+-- Where nothing is taken, cancelled tasks would leave more and more entries behind. Those at the old end can go.
+local ghosts = {}
+local function trim_ghosts(type)
+  for _, name in ipairs({ 'q', 'qh', 'ql' }) do
+    local queue, number = P .. name .. ':' .. type, 0
+    -- What is given back in this call comes before them.
+    local keys = fronts[name] and fronts[name][type] and {} or call('LRANGE', queue, 0, 255)
+    local recs = #keys > 0 and call('MGET', unpack(keys)) or {}
+    while number < #keys and (not recs[number + 1] or byte(recs[number + 1], 2) ~= 80) do
+      number = number + 1
+    end
+    if number > 0 then
+      ghosts[queue] = number
+      count(type, LEFT[name], number)
+      most = most - number
+    end
+  end
+end
 local seen = {}
-local LATE = '{"kind":"timeout","message":"nobody finished the detached task before its deadline","retryable":true}'
+local LATE = '{"kind":"timeout","message":"nobody finished the detached task before its deadline","retryable":false}'
 for i = 5, 4 + types do
   local type = ARGV[i]
   -- What expires comes first: it is not to be started any more. One that a worker has is seen to when it comes back.
@@ -74,9 +92,10 @@ for i = 5, 4 + types do
     end
   end)
   -- A worker that died with the token in its hand must not leave the queue asleep.
-  if not controls['paused:' .. type] and waiting(type, controls['mixed:' .. type]) > 0 then woken['wake:' .. type] = true end
+  local length, sums = waiting(type, controls['mixed:' .. type]), tally(type)
+  if length > 0 and not controls['paused:' .. type] then woken['wake:' .. type] = true end
+  if length > sums.PENDING + 256 then trim_ghosts(type) end
   if call('LLEN', P .. 'hq:' .. type) > 0 then woken['hwake:' .. type] = true end
-  local sums = tally(type)
   finished[#finished + 1] = type
   finished[#finished + 1] = sums.PENDING
   finished[#finished + 1] = sums.SCHEDULED
@@ -89,6 +108,7 @@ for i = 5, 4 + types do
 end
 local known = call('HEXISTS', P .. 'hosts', host)
 commit(function()
+  for queue, number in pairs(ghosts) do call('LTRIM', queue, number, -1) end
   for worker, batches in pairs(gone) do call('HDEL', P .. 'flight:' .. worker, unpack(batches)) end
 end)
 for _, worker in ipairs(beating) do call('HINCRBY', P .. 'beats', worker, 1) end

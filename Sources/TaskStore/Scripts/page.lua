@@ -22,20 +22,25 @@ local function from_list(place, type, position)
   end
   return keys, positions, rounds
 end
+-- The rank of the first entry behind a position, whose own entry may be gone. Very many may have the same score.
+local function rank_after(source, score, key)
+  if call('ZSCORE', source, key) == score then return call('ZRANK', source, key) + 1 end
+  local low, high = call('ZCOUNT', source, '-inf', '(' .. score), call('ZCOUNT', source, '-inf', score)
+  while low < high do
+    local middle = math.floor((low + high) / 2)
+    if call('ZRANGE', source, middle, middle)[1] <= key then low = middle + 1 else high = middle end
+  end
+  return low
+end
 local function from_set(place, type, position)
   local source, keys, positions = P .. place .. ':' .. type, {}, {}
   local score, key = string.match(position, '^(%S+) (.*)$')
-  local at = 0
-  repeat
-    local part = call('ZRANGEBYSCORE', source, score or '-inf', '+inf', 'WITHSCORES', 'LIMIT', at, limit)
-    for j = 1, #part, 2 do
-      if #keys < limit and (not key or part[j + 1] ~= score or part[j] > key) then
-        keys[#keys + 1] = part[j]
-        positions[#positions + 1] = part[j + 1] .. ' ' .. part[j]
-      end
-    end
-    at = at + limit
-  until #keys >= limit or #part < 2 * limit
+  local first = score and rank_after(source, score, key) or 0
+  local entries = call('ZRANGE', source, first, first + limit - 1, 'WITHSCORES')
+  for j = 1, #entries, 2 do
+    keys[#keys + 1] = entries[j]
+    positions[#positions + 1] = entries[j + 1] .. ' ' .. entries[j]
+  end
   return keys, positions, {}
 end
 

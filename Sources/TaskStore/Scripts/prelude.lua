@@ -276,7 +276,7 @@ local function wake(name)
   if call('LLEN', P .. name) == 0 then call('RPUSH', P .. name, '1') end
 end
 
--- Writes all that was noted. `old_places` removes what stands in a place of the script's own (queue, in-flight, due).
+-- Writes all that was noted; `counts` then has the new values of the counters it changed. `old_places` removes what stands in a place of the script's own (queue, in-flight, due).
 local function commit(old_places)
   -- Before the tasks: a key that names no task is free, a queue that nobody looks into is not.
   if #claims > 0 then call('MSET', unpack(claims)) end
@@ -309,7 +309,7 @@ local function commit(old_places)
   end
   for type, fields in pairs(counts) do
     for field, by in pairs(fields) do
-      if by ~= 0 then fields[field] = call('HINCRBY', P .. 'n:' .. type, field, by) end
+      fields[field] = by ~= 0 and call('HINCRBY', P .. 'n:' .. type, field, by) or nil
     end
   end
   for name in pairs(woken) do wake(name) end

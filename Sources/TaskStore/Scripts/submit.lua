@@ -20,7 +20,7 @@ for type, capacity in string.gmatch(ARGV[4], '(%S+) (%S+)') do
 end
 
 -- Who has the keys that are asked for; the first of this call that asks gets one that is free.
-local claimed, owners = {}, {}
+local claimed = {}
 local function owner_of(claim, type)
   local id = call('GET', claim)
   local rec = id and call('GET', P .. 't:' .. id)
