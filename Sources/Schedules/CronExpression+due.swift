@@ -5,7 +5,7 @@ extension CronExpression {
   /// The first due time after `after`; nil when there is none within 400 years or before the year 10000.
   ///
   /// Where clocks are put forward, a fixed time in the gap is due once at the first moment after it; where they are put
-  /// back, a fixed time in the overlap is due the first time only. With an hour of `*` or `*/n`, real time counts: due
+  /// back, a fixed time in the overlap is due the first time only. With a minute or hour of `*` or `*/n`, real time counts: due
   /// in both passes of an overlap, not due in a gap. As Vixie cron has it (`man 8 cron`), without its limit of three
   /// hours: a zone that leaves out a whole day is treated no differently.
   package func next(after: Timestamp, in zone: TimeZoneRules) -> Timestamp? {

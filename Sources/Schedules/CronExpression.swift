@@ -5,8 +5,8 @@ internal import TaskModel
 package struct CronExpression: Sendable, Equatable {
   /// As it was written.
   package let text: String
-  /// True when the hour field starts with `*`: due times then follow real time where clocks are changed.
-  package let followsRealTime: Bool
+  /// True when the minute or the hour field starts with `*`: due times then follow real time where clocks are changed.
+  let followsRealTime: Bool
   /// Bit n stands for the value n; day 7 of the week is bit 0.
   private let minutes: UInt64
   private let hours: UInt64
@@ -27,7 +27,7 @@ package struct CronExpression: Sendable, Equatable {
     daysOfMonth = fields.dayOfMonth.values
     months = fields.month.values
     daysOfWeek = fields.dayOfWeek.values
-    followsRealTime = fields.hour.startsWithStar
+    followsRealTime = fields.minute.startsWithStar || fields.hour.startsWithStar
     eitherDay = !fields.dayOfMonth.startsWithStar && !fields.dayOfWeek.startsWithStar
     if firstMatch(from: 0, before: .max) == nil { throw CronError(.neverDue(text)) }
   }

@@ -29,12 +29,13 @@ struct DueTimeTests {
   private func walk(
     _ cron: CronExpression, _ zone: TimeZoneRules, after start: Timestamp, minutes: Int
   ) -> [Timestamp] {
+    let followsRealTime = cron.text.split(separator: " ").prefix(2).contains { $0.hasPrefix("*") }
     let begin = start.millis / 1000 - 2 * 86_400
     var shown = begin + zone.period(containing: begin).offset - 60
     var found: [Timestamp] = []
     for second in stride(from: begin, through: start.millis / 1000 + Int64(minutes) * 60, by: 60) {
       let local = second + zone.period(containing: second).offset
-      let first = cron.followsRealTime ? local : shown + 60
+      let first = followsRealTime ? local : shown + 60
       let isDue = cron.firstMatch(from: first, before: local + 60) != nil
       shown = max(shown, local)
       if isDue, second * 1000 > start.millis { found.append(Timestamp(millis: second * 1000)) }

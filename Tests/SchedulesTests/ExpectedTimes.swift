@@ -27,7 +27,10 @@ struct ExpectedTimes: Sendable, CustomStringConvertible {
       ["2024-03-30T01:30Z", "2024-03-31T01:00Z", "2024-04-01T00:30Z"]),
     ExpectedTimes(
       "*/20 2 * * *", "Europe/Berlin", after: "2024-03-30T12:00Z", through: "2024-04-01T00:00Z",
-      ["2024-03-31T01:00Z", "2024-04-01T00:00Z"]),
+      ["2024-04-01T00:00Z"]),
+    ExpectedTimes(
+      "*/30 2 * * *", "Europe/Berlin", after: "2024-10-26T12:00Z", through: "2024-10-27T12:00Z",
+      ["2024-10-27T00:00Z", "2024-10-27T00:30Z", "2024-10-27T01:00Z", "2024-10-27T01:30Z"]),
     ExpectedTimes(
       "0 3 * * *", "Europe/Berlin", after: "2024-03-29T12:00Z", through: "2024-04-01T12:00Z",
       ["2024-03-30T02:00Z", "2024-03-31T01:00Z", "2024-04-01T01:00Z"]),

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+import Redis
+import TaskModel
+import TaskStore
+import TestSupport
+import Testing
+
+/// What workers and hosts do.
+extension RandomPlay {
+  func take(handlers: Bool) throws {
+    let index = anyWorker()
+    let type = anyType()
+    workers[index].lastBatch += 1
+    let batch = workers[index].lastBatch
+    let got = try workers[index].session.take(
+      batch, count: Int.random(in: 1...4, using: &random), type: type, handlers: handlers)
+    step = "worker \(index) takes \(got.map(\.id)) of \(type), handlers \(handlers)"
+    hold(handlers || !paused.contains(type) || got.isEmpty)
+    if !handlers { try noteExpired(all: false) }
+    for task in got {
+      let expected = try #require(tasks[task.id])
+      if handlers {
+        hold(expected.isHandlerPending && expected.worker == ExpectedTask.nobody)
+      } else {
+        hold(expected.state == .pending && !expected.isCancelAsked && !expected.isExpired)
+        tasks[task.id]?.state = .taken
+      }
+      tasks[task.id]?.take += 1
+      tasks[task.id]?.worker = workers[index].id
+      taken.append((index, workers[index].id, task))
+    }
+    // Sometimes the answer is lost.
+    if chance(85) { workers[index].held += got.map { (batch, $0) } }
+  }
+
+  /// Tasks that expired where they were met; `all` when every one must have been met.
+  func noteExpired(all: Bool) throws {
+    let waiting = tasks.filter { $0.value.isExpired && ($0.value.state == .pending || $0.value.state == .scheduled) }
+    if waiting.isEmpty { return }
+    let records = try Keyspace(connection, prefix: fixture.store.keys.prefix).records
+    for (id, _) in waiting where all || records[id]?.state == .failed { tasks[id]?.finish(.failed, mine: false) }
+  }
+
+  func operation(_ expected: ExpectedTask) -> TaskWrite.Operation {
+    let at = chance(70) ? Self.past : Self.future
+    if expected.isHandlerPending {
+      return [.handlerDelivered, .handlerFailed("no"), .handlerAgain("later", at: at), .givenBack]
+        .randomElement(using: &random) ?? .givenBack
+    }
+    let operations: [TaskWrite.Operation] = [
+      .completed(result: chance(80) ? .one : .text(1500)), .failed(.broken), .retry(.broken, at: at),
+      .running(deadline: nil),
+      .detached(deadline: at), .progress(Progress(fraction: 0.5, note: "half")), .stopped, .givenBack,
+      .log([Array(#"{"message":"\#(taken.count)"}"#.utf8)]),
+    ]
+    return operations.randomElement(using: &random) ?? .running(deadline: nil)
+  }
+
+  /// Writes something about one to three of the tasks that a worker holds.
+  func write() throws {
+    let index = anyWorker()
+    var writes: [TaskWrite] = []
+    var expectations: [WriteAnswer] = []
+    var emptied = Set(workers[index].held.map(\.batch))
+    for _ in 0..<Int.random(in: 1...3, using: &random) {
+      guard let item = workers[index].held.randomElement(using: &random) else { continue }
+      guard let expected = tasks[item.task.id] else {
+        writes.append(item.task.write(.givenBack))
+        expectations.append(.refused)
+        workers[index].held.removeAll { $0.task.id == item.task.id }
+        continue
+      }
+      let operation = operation(expected)
+      writes.append(item.task.write(operation, callsHandler: expected.hasHandlers))
+      let (answer, stays) = apply(operation, item.task.id)
+      expectations.append(answer)
+      if !stays { workers[index].held.removeAll { $0.task.id == item.task.id } }
+    }
+    emptied.subtract(workers[index].held.map(\.batch))
+    step = "worker \(index) writes \(writes.map { "\($0.id) \($0.operation)" }), empties \(emptied)"
+    let answers = try workers[index].session.write(writes, emptied: emptied.sorted())
+    hold(answers == expectations)
+  }
+
+  /// What a write of the one who holds the task does; whether it is still held after it.
+  func apply(_ operation: TaskWrite.Operation, _ id: TaskID) -> (WriteAnswer, Bool) {
+    guard var task = tasks[id] else { return (.refused, false) }
+    defer { tasks[id] = task }
+    switch operation {
+    case .completed, .failed:
+      let isFailed = if case .failed = operation { true } else { false }
+      if isFailed, task.isCancelAsked {
+        task.stop()
+        return (.written, false)
+      }
+      task.began()
+      task.finish(isFailed ? .failed : .completed, mine: true)
+      return task.isHandlerPending ? (.handlerIsYours, true) : (.written, false)
+    case .retry(_, let at):
+      if task.isCancelAsked {
+        task.stop()
+      } else {
+        task.began()
+        task.state = .scheduled
+        task.isExpired = false
+        task.worker = ExpectedTask.nobody
+        task.isDue = at == Self.past
+      }
+    case .stopped: task.stop()
+    case .givenBack: task.giveBack()
+    case .running:
+      if task.state == .running { return (.refused, true) }
+      task.began()
+      task.state = .running
+      task.isExpired = false
+      return (.written, true)
+    case .detached(let at):
+      if task.isCancelAsked {
+        task.stop()
+      } else {
+        task.began()
+        task.state = .detached
+        task.worker = ExpectedTask.nobody
+        task.isDue = at == Self.past
+      }
+    case .progress, .log: return (.written, true)
+    case .handlerDelivered: task.phase = .delivered
+    case .handlerFailed: task.phase = .failed
+    case .handlerAgain(_, let at):
+      task.worker = ExpectedTask.nobody
+      task.isDue = at == Self.past
+    }
+    return (.written, false)
+  }
+
+  /// A write that comes from an earlier take.
+  func writeLate() throws {
+    guard let old = taken.randomElement(using: &random), workers[old.worker].id == old.id else { return }
+    let now = tasks[old.task.id]
+    let take = Int(old.task.record.fence.suffix(4).reversed().reduce(0) { $0 << 8 | Int($1) })
+    if let now, now.worker == old.id, now.take == take { return }
+    let operation = operation(
+      chance(50)
+        ? ExpectedTask(type: "work", state: .taken) : ExpectedTask(type: "work", state: .failed, phase: .pending))
+    step = "a late \(operation) of \(old.task.id)"
+    hold(try workers[old.worker].session.write([old.task.write(operation)]) == [.refused])
+  }
+
+  func reap() throws {
+    let index = anyWorker()
+    step = "reap worker \(index)"
+    let id = workers[index].id
+    hold(try housekeeping.reap(id))
+    releaseAll(of: id) { _ in true }
+    workers[index] = try makeWorker()
+  }
+
+  /// Gives back what stands in batches of the worker that it does not hold.
+  func releaseAll(of worker: String, where isLost: (TaskID) -> Bool) {
+    for (id, task) in tasks where task.worker == worker && (task.isActive || task.isHandlerPending) && isLost(id) {
+      tasks[id]?.giveBack()
+    }
+  }
+
+  func beat() throws {
+    let index = anyWorker()
+    // Sometimes a worker loses a batch.
+    if chance(30), let lost = workers[index].held.first?.batch { workers[index].held.removeAll { $0.batch == lost } }
+    step = "heartbeat, worker \(index)"
+    try fixture.nextMillisecond()
+    let report = try housekeeping.beat(
+      host: fixture.store.hostID, types: ["work", "telling"], workers: [workers[index].beat])
+    hold(report.lost.isEmpty && report.isKnown && !report.hasMore)
+    release(index)
+    try noteExpired(all: true)
+    for (id, task) in tasks where task.isDue {
+      tasks[id]?.isDue = false
+      if task.state == .scheduled { tasks[id]?.state = .pending }
+      if task.state == .detached { tasks[id]?.finish(.failed, mine: false) }
+    }
+  }
+
+  private func release(_ index: Int) {
+    let held = Set(workers[index].held.map(\.task.id))
+    releaseAll(of: workers[index].id) { !held.contains($0) }
+  }
+
+  func reconnect() throws {
+    let index = anyWorker()
+    step = "worker \(index) connects again"
+    workers[index].epoch += 1
+    let beat = workers[index].beat
+    workers[index].session = try WorkerSession(
+      to: fixture.address, keys: fixture.store.keys, worker: workers[index].id, epoch: workers[index].epoch,
+      clock: fixture.store.clock)
+    _ = try workers[index].session.hello(lastBatch: beat.lastBatch, held: beat.held, origins: [StoreFixture.origin])
+    release(index)
+  }
+}
