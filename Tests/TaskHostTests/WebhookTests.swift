@@ -20,15 +20,18 @@ extension JSONNode {
 @Suite("Webhooks of a real host")
 struct WebhookTests {
   /// A host whose tasks end at the receiver.
-  private func host(posting to: LoopbackServer, journal: TemporaryDirectory) async throws -> HostFixture {
+  private func host(
+    posting to: LoopbackServer, journal: TemporaryDirectory, redis: RedisServer? = nil
+  ) async throws -> HostFixture {
     let webhook =
       #"{"path": "\#(BuildProducts.plugin("Webhook"))", "settings": {"url": "http://127.0.0.1:\#(to.port)"}}"#
     let handlers = #""callback": "webhook/post", "exceptionHandler": "webhook/post""#
-    return try await HostFixture([
-      "plugins": HostFixture.plugins(journal: journal.path + "/journal", more: #", "webhook": \#(webhook)"#),
-      "types":
-        #"{"echo": {"executor": "workbench/echo", \#(handlers)}, "fail": {"executor": "workbench/fail", \#(handlers)}}"#,
-    ])
+    return try await HostFixture(
+      [
+        "plugins": HostFixture.plugins(journal: journal.path + "/journal", more: #", "webhook": \#(webhook)"#),
+        "types":
+          #"{"echo": {"executor": "workbench/echo", \#(handlers)}, "fail": {"executor": "workbench/fail", \#(handlers)}}"#,
+      ], redis: redis)
   }
 
   private func delivered(_ id: TaskID, by host: HostFixture) async throws -> TaskRecord? {
@@ -94,5 +97,28 @@ struct WebhookTests {
     for pid in try host.workerPids() { kill(pid, SIGKILL) }
     #expect(try await delivered(id, by: host)?.status == .completed)
     #expect(server.requests.map { $0.header("webhook-id") } == ["\(id).completed", "\(id).completed"])
+  }
+
+  @Test("A host that is killed in the middle of callbacks leaves them to the other host, every one")
+  func hostKilledWhilePosting() async throws {
+    let isOpen = Lock(false)
+    let server = try LoopbackServer {
+      if isOpen.withLock({ $0 }) { $0.send("HTTP/1.1 204 No Content\r\n\r\n") } else { $0.waitForHangUp() }
+    }
+    defer { server.stop() }
+    let (journal, redis) = (try TemporaryDirectory(), try RedisServer())
+    let first = try await host(posting: server, journal: journal, redis: redis)
+    var ids: [TaskID] = []
+    for number in 0..<20 { ids.append(try await first.submit(number % 2 == 0 ? "echo" : "fail")) }
+    try await eventually("callbacks are under way") { () async in !server.requests.isEmpty }
+    let second = try await host(posting: server, journal: journal, redis: redis)
+    try await first.stop(SIGKILL)
+    isOpen.withLock { $0 = true }
+    for (number, id) in ids.enumerated() {
+      let record = try await delivered(id, by: second)
+      #expect(record?.status == (number % 2 == 0 ? .completed : .failed) && record?.attempts == 1)
+    }
+    let posted = Set(server.requests.compactMap { $0.header("webhook-id") })
+    #expect(posted == Set(ids.enumerated().map { "\($1).\($0 % 2 == 0 ? "completed" : "failed")" }))
   }
 }

@@ -46,6 +46,28 @@ struct RegistrationTests {
     _ = try await fixture.submit()
   }
 
+  @Test("However many ask for types that are not known, few readings of the types answer them")
+  func manyUnknown() async throws {
+    let redis = try RedisServer()
+    let proxy = try RedisProxy(redis)
+    let fixture = try StoreFixture(on: redis, at: proxy.address)
+    _ = proxy.takeLog()
+    let refused = await withTaskGroup(of: Bool.self) { group in
+      for number in 0..<500 {
+        group.addTask {
+          do {
+            _ = try await fixture.submit(type: "nobody\(number % 3)")
+            return false
+          } catch { return error as? TaskStoreError == .unknownType("nobody\(number % 3)") }
+        }
+      }
+      return await group.reduce(into: 0) { $0 += $1 ? 1 : 0 }
+    }
+    #expect(refused == 500)
+    let readings = proxy.takeLog().requests.count { $0.name == "HGETALL" }
+    #expect(readings < 100, "\(readings)")
+  }
+
   @Test("Other hosts' types can be submitted to, and are parked when the host has gone")
   func otherHosts() async throws {
     let fixture = try StoreFixture()
