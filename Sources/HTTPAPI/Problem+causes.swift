@@ -22,14 +22,17 @@ extension Problem {
       self = .forbiddenTransition(
         "the type of task \(id) names no handler for tasks that are \(status.rawValue)", status)
     case .keyTaken(let id):
-      self.init(.keyTaken, "\(error); task \(id) can be retried when that one is deleted or its retention has ended")
+      self.init(
+        .keyTaken,
+        "\(error); task \(id) can be retried when that one is deleted, its retention has ended, or keyTTL after its end"
+      )
     case .queueFull(_, let limit):
       self.init(
         .queueFull, "\(error); try again later, or raise the type's queueCapacity", facts: [("limit", .number(limit))],
         headers: [("Retry-After", "1")])
     case .noResult(_, let status, let failure):
       self.init(
-        .noResult, "the task is \(status.rawValue) and has no result; see \"error\"",
+        .noResult, "the task is \(status.rawValue) and has no result\(failure == nil ? "" : "; see \"error\"")",
         facts: [("error", .json(failure ?? Array("null".utf8)))])
     case .tooLarge(let what, let bytes, let limit): self = .tooLarge(what, bytes: bytes, limit: limit)
     case .unreadable:

@@ -72,6 +72,10 @@ struct SubmissionReader {
 
   private func key(_ body: ObjectBody) throws(Problem) -> String? {
     guard let key = try body.optionalText("key") else { return nil }
+    // Half a surrogate pair would become this, and two keys one.
+    guard !key.unicodeScalars.contains("\u{fffd}") else {
+      throw refused("key", "holds a character that is no Unicode text (U+FFFD)")
+    }
     let count = key.utf8.count
     guard (1...Self.keyLimit).contains(count) else {
       throw refused("key", "has \(count) bytes; it may have 1 to \(Self.keyLimit)", limit: Self.keyLimit)

@@ -91,7 +91,7 @@ struct CronField {
       let last = kind.range.lowerBound + kind.count - 1
       return stride(from: kind.range.lowerBound, through: last, by: step)
     }
-    let first = try value(ends[0], kind)
+    let first = try value(ends[0].isEmpty ? part : ends[0], kind)
     guard ends.count == 2 else {
       if halves.count == 2 { throw CronError(.stepWithoutRange(kind, String(part), first: first, step: step)) }
       return stride(from: first, through: first, by: 1)

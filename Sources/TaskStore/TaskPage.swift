@@ -85,6 +85,13 @@ private struct Cursor {
     }
   }
 
+  /// Whether it stands in the lists alone, of the type or of any.
+  func isOf(_ lists: [String], _ type: String?) -> Bool {
+    positions.keys.allSatisfy { name in
+      lists.contains { list in type.map { name == "\(list):\($0)" } ?? name.hasPrefix("\(list):") }
+    }
+  }
+
   var text: String {
     let lines = positions.sorted { $0.key < $1.key }.map { "\($0.key)\t\($0.value)" }
     return Base64URL.encode(Array(([place.rawValue] + lines).joined(separator: "\n").utf8))
@@ -117,6 +124,7 @@ extension TaskStore {
       let first = places.firstIndex(of: cursor.place)
     else { return nil }
     let types = query.type.map { [$0] } ?? knownTypes.map(\.name)
+    guard cursor.isOf(cursor.place.lists(of: query.status), query.type) else { return nil }
     if types.isEmpty { return TaskPage(records: [], cursor: nil) }
     var found = Found(query: query)
     var hasMore = true

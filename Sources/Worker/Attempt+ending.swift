@@ -17,12 +17,16 @@ extension Attempt {
   private static let detachedMillis: Int64 = 24 * 3_600_000
 
   func end(with outcome: AttemptOutcome) -> Ending {
-    let (reason, wasShown, news) = state.withLock { state in
+    let (reason, isMarked, wasShown, news) = state.withLock { state in
       state.isOver = true
       state.running = nil
-      return (state.stop, state.newsMadeAt > 0, state.takeNews(at: startedAt))
+      return (state.stop, state.isMarked, state.newsMadeAt > 0, state.takeNews(at: startedAt))
     }
     var ending = Ending(write: write(operation(outcome, reason), startedAt: startedAt))
+    // The mark has the deadline, and a task that ended by it is to show it.
+    if reason == .deadline, !isMarked {
+      ending.news.append(write(.running(deadline: deadline.map(clock.time)), startedAt: startedAt))
+    }
     // Progress that nobody has seen says nothing about a task that is over.
     if let progress = news.progress, wasShown {
       ending.news.append(write(.progress(progress), startedAt: startedAt))

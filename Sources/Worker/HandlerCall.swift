@@ -52,7 +52,12 @@ final class HandlerCall: TaskCall {
   func givingBack() -> TaskWrite { write(.givenBack) }
 
   private func write(_ operation: TaskWrite.Operation) -> TaskWrite {
-    TaskWrite(
+    if case .handlerFailed(let message) = operation {
+      log(
+        .warning, "\(reference?.text ?? "the handler") was given up after try \(final.handler.attempts + 1): \(message)"
+      )
+    }
+    return TaskWrite(
       id: id, fence: fence, operation: operation, attempts: final.attempts, maxAttempts: final.maxAttempts,
       hasParamsKey: false, origin: type.originNumber, startedAt: final.startedAt ?? final.createdAt)
   }

@@ -37,7 +37,7 @@ private final class Worker {
   private let lease: LeaseGuard
   private var beats: Int64 = 0
 
-  /// Milliseconds before the end of a drain at which running tasks are told that the worker must go.
+  /// Milliseconds before the end of a drain at which running tasks are told that the worker must go; of a short drain, half.
   static let grace: Int64 = 5000
 
   init(_ assignment: WorkerAssignment, _ channel: ControlChannel) {
@@ -142,7 +142,7 @@ private final class Worker {
       }
       // A take that was under way when the drain began may have brought something since.
       core.giveBackWaiting()
-      if !isPressing, now >= end - Self.grace {
+      if !isPressing, now >= end - min(Self.grace, millis / 2) {
         isPressing = true
         core.pressDrain()
       }

@@ -169,6 +169,7 @@ struct SubmissionMemberTests {
       (#""runAt":"2027-02-28T00:00:00""#, "runAt", "is not a time"),
       (#""runAt":1795514613"#, nil, "is not a string"), (#""runAt":"\#(far)""#, "runAt", "more than 3650d"),
       (#""runAt":"9999-12-31T23:59:59Z""#, "runAt", "more than 3650d"),
+      (#""key":"\ud800""#, "key", "no Unicode text"), (#""key":"a\udfffb""#, "key", "no Unicode text"),
       (#""delay":"1s","runAt":"2027-01-01T00:00:00Z""#, nil, "exclude each other"),
       (#""timeout":"0s""#, "timeout", "is zero"), (#""timeout":"-5m""#, "timeout", "is not a duration"),
       (#""timeout":"3651d""#, "timeout", "more than 3650d"), (#""timeout":true"#, nil, "is not a string"),

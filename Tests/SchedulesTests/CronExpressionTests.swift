@@ -105,7 +105,7 @@ struct CronExpressionTests {
       ("* * * 13 *", "month 13 is out of range; allowed are 1 to 12 and JAN to DEC"),
       ("* * * 0 *", "month 0 is out of range; allowed are 1 to 12 and JAN to DEC"),
       ("* * * * 8", "day of week 8 is out of range; allowed are 0 to 7 and SUN to SAT"),
-      ("-1 * * * *", #""" is not a minute; allowed are 0 to 59"#),
+      ("-1 * * * *", #""-1" is not a minute; allowed are 0 to 59"#),
       ("+1 * * * *", #""+1" is not a minute; allowed are 0 to 59"#),
       ("1.5 * * * *", #""1.5" is not a minute; allowed are 0 to 59"#),
       ("٣ * * * *", #""٣" is not a minute; allowed are 0 to 59"#),

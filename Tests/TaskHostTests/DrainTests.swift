@@ -39,6 +39,17 @@ struct DrainTests {
     #expect(!host.journal.contains { $0.hasPrefix("failed") })
   }
 
+  @Test("However short the drain, what ends within half of it is not asked to go")
+  func shortDrain() async throws {
+    let host = try await HostFixture(["drain": #"{"stop": "4s"}"#])
+    let id = try await host.submit("nap", "300")
+    try await eventually("it runs") { () async in host.count("nap \(id)") == 1 }
+    #expect(try await host.stop() == 0)
+    try await host.start()
+    #expect(try await host.final(id)?.status == .completed)
+    #expect(host.count("nap \(id)") == 1)
+  }
+
   @Test("A second signal ends the host at once", arguments: [SIGTERM, SIGINT])
   func secondSignal(_ signal: Int32) async throws {
     let host = try await HostFixture(["drain": #"{"stop": "10m"}"#])

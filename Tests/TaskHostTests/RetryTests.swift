@@ -96,6 +96,8 @@ struct RetryTests {
       #expect(record.handler.attempts == attempts)
       #expect(record.handler.lastError == "of no use")
       #expect(host.count("useless \(id)") == attempts)
+      let given = host.lines(containing: "was given up").filter { $0.contains("\(id)") }
+      #expect(given.count == 1 && given[0].contains("workbench/useless"), "\(given)")
     }
   }
 

@@ -38,6 +38,11 @@ struct StopTests {
     #expect(host.count("nap \(id)") == 2)
     try await eventually("the exception handler was called") { () async in host.count("failed \(id)") == 1 }
 
+    // One that ends before it would have been shown as running has its deadline on the record all the same.
+    let short = try await submit(host, "nap", "60000", timeout: .milliseconds(1))
+    let ended = try #require(try await host.final(short))
+    #expect(try kind(ended) == "timeout" && ended.deadline != nil)
+
     let longer = try await submit(host, "nap", "300", timeout: .seconds(60))
     try await eventually("its deadline is shown") { try await host.store.record(longer)?.deadline != nil }
     let shown = try #require(try await host.store.record(longer))

@@ -43,6 +43,22 @@ struct PageTests {
     return ids
   }
 
+  @Test("A cursor of another list is none of this one")
+  func cursorOfAnotherList() async throws {
+    let fixture = try fixture()
+    for _ in 0..<40 { _ = try await fixture.store.cancel(try await fixture.submit()) }
+    var query = TaskQuery()
+    (query.type, query.status, query.limit) = ("work", .cancelled, 5)
+    query.cursor = try #require(try await fixture.store.page(query)?.cursor)
+    #expect(try await fixture.store.page(query) != nil)
+    query.type = "other"
+    #expect(try await fixture.store.page(query) == nil)
+    (query.type, query.status) = ("work", .completed)
+    #expect(try await fixture.store.page(query) == nil)
+    (query.type, query.status) = (nil, .failed)
+    #expect(try await fixture.store.page(query) != nil, "those stand in the same lists")
+  }
+
   @Test(
     "Very many tasks that are due at once are listed at a cost that does not grow with the page",
     arguments: [false, true])

@@ -22,12 +22,16 @@ extension Verb {
 
 private func runList(_ arguments: Arguments) throws(CommandError) -> ExitCode {
   let client = try Client(arguments)
-  let reply = try client.send("GET", "/v1/tasks\(try query(arguments))")
-  guard let page = Document(reply.body), let tasks = page["tasks"]?.elements else {
-    throw .failed("the host's answer is not a page of tasks")
-  }
+  var cursor = arguments.value("cursor")
+  var page: Document
+  var tasks: [Document]
+  // A page that is filtered may be empty although there are more.
+  repeat {
+    (page, tasks) = try read(client, try query(arguments, cursor))
+    cursor = page["cursor"]?.string
+  } while tasks.isEmpty && cursor != nil
   if arguments.has("json") {
-    try Terminal.write(reply.body + [0x0a])
+    try Terminal.write(page.bytes + [0x0a])
     return .ok
   }
   // Scheduled tasks come in the order in which they are due.
@@ -38,10 +42,16 @@ private func runList(_ arguments: Arguments) throws(CommandError) -> ExitCode {
     column == 2 ? Terminal.coloured(cell, as: row[2]) : cell
   }
   try Terminal.line(lines.joined(separator: "\n"))
-  if let cursor = page["cursor"]?.string {
-    try Terminal.error("There are more: go on with --cursor \(Terminal.printable(cursor))")
-  }
+  if let cursor { try Terminal.error("There are more: go on with --cursor \(Terminal.printable(cursor))") }
   return .ok
+}
+
+private func read(_ client: Client, _ query: String) throws(CommandError) -> (page: Document, tasks: [Document]) {
+  let reply = try client.send("GET", "/v1/tasks\(query)")
+  guard let page = Document(reply.body), let tasks = page["tasks"]?.elements else {
+    throw .failed("the host's answer is not a page of tasks")
+  }
+  return (page, tasks)
 }
 
 private func row(_ record: Record, _ showsDue: Bool) -> [String] {
@@ -58,7 +68,7 @@ private func notes(_ record: Record, _ showsDue: Bool) -> [String] {
   }
 }
 
-private func query(_ arguments: Arguments) throws(CommandError) -> String {
+private func query(_ arguments: Arguments, _ cursor: String?) throws(CommandError) -> String {
   var parts: [String] = []
   if let type = arguments.value("type") { parts.append("type=\(encoded(type))") }
   if let text = arguments.value("status") {
@@ -77,6 +87,6 @@ private func query(_ arguments: Arguments) throws(CommandError) -> String {
     }
     parts.append("limit=\(limit)")
   }
-  if let cursor = arguments.value("cursor") { parts.append("cursor=\(encoded(cursor))") }
+  if let cursor { parts.append("cursor=\(encoded(cursor))") }
   return parts.isEmpty ? "" : "?" + parts.joined(separator: "&")
 }

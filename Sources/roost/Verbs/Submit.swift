@@ -87,22 +87,22 @@ private func params(_ arguments: Arguments) throws(CommandError) -> [UInt8] {
 
 /// What PARAMS stands for, itself or what it names, and what that is called.
 func input(_ word: String, _ verb: Verb) throws(CommandError) -> (bytes: [UInt8], place: String) {
-  if word == "-" { return (try contents(of: STDIN_FILENO, "standard input"), "standard input") }
+  if word == "-" { return (try contents(of: STDIN_FILENO, "standard input", verb), "standard input") }
   guard word.hasPrefix("@") else { return (Array(word.utf8), "PARAMS") }
   let place = String(word.dropFirst())
   let descriptor = open(place, O_RDONLY | O_CLOEXEC)
   guard descriptor >= 0 else { throw .usage("\(place): \(String(cString: strerror(errno)))", verb: verb) }
   defer { close(descriptor) }
-  return (try contents(of: descriptor, place), place)
+  return (try contents(of: descriptor, place, verb), place)
 }
 
-private func contents(of descriptor: Int32, _ place: String) throws(CommandError) -> [UInt8] {
+private func contents(of descriptor: Int32, _ place: String, _ verb: Verb) throws(CommandError) -> [UInt8] {
   var bytes: [UInt8] = []
   var buffer = [UInt8](repeating: 0, count: 1 << 16)
   while true {
     let count = read(descriptor, &buffer, buffer.count)
     if count < 0, errno == EINTR { continue }
-    guard count >= 0 else { throw .failed("\(place): \(String(cString: strerror(errno)))") }
+    guard count >= 0 else { throw .usage("\(place): \(String(cString: strerror(errno)))", verb: verb) }
     if count == 0 { return bytes }
     bytes += buffer[..<count]
   }

@@ -38,6 +38,9 @@ private protocol WatchView {
   mutating func end()
 }
 
+/// What may take the terminal away while a bar is drawn; Ctrl-Z too.
+private let endings = [SIGINT, SIGTERM, SIGHUP, SIGTSTP]
+
 /// One line that is drawn again and again.
 private struct BarView: WatchView {
   private var isDrawing = false
@@ -48,7 +51,7 @@ private struct BarView: WatchView {
       // Whoever presses Ctrl-C gets the cursor back.
       var unblocked = sigset_t()
       sigemptyset(&unblocked)
-      for number in [SIGINT, SIGTERM, SIGHUP] {
+      for number in endings {
         signal(number, restoreCursor)
         sigaddset(&unblocked, number)
       }
@@ -64,7 +67,7 @@ private struct BarView: WatchView {
     guard isDrawing else { return }
     isDrawing = false
     try? Terminal.write(Array("\u{1b}[?25h\n".utf8))
-    for number in [SIGINT, SIGTERM, SIGHUP] { signal(number, SIG_DFL) }
+    for number in endings { signal(number, SIG_DFL) }
   }
 }
 
