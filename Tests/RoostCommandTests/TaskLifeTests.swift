@@ -88,6 +88,43 @@ struct TaskLifeTests {
     #expect(try host.roost("delete", id).code == 3)
   }
 
+  @Test("All failed tasks of a type are retried and deleted, or those of one kind")
+  func bulk() async throws {
+    let host = try await ServingHost(programs(), workers: 1)
+    let ids = try (0..<3).map { _ in try host.submit("bad") }
+    for id in ids { #expect(try host.roost("watch", id).code == 1) }
+    let none = try host.roost("retry", "--type", "bad", "--kind", "timeout")
+    #expect((none.code, none.output, none.errors) == (0, "0\n", ""))
+    #expect(try host.roost("retry", "--type", "bad", "--kind", "exception", "--json").output == "{\"count\":3}\n")
+    for id in ids { #expect(try host.roost("watch", id).code == 1) }
+    #expect(try host.roost("delete", "--type", "bad").output == "3\n")
+    #expect(try host.roost("status", ids[0]).code == 3)
+    for (words, code, message) in [
+      (["retry"], 2, "name tasks by ID, or a type"), (["retry", "--kind", "timeout"], 2, "goes with --type"),
+      (["delete", ids[0], "--type", "bad"], 2, "exclude each other"), (["retry", "--type", "nothing"], 3, "nothing"),
+      (["retry", "--type", "bad", "--kind", "timeuot"], 2, "did you mean \"timeout\"?"),
+    ] as [([String], Int32, String)] {
+      let outcome = try RoostCommand.run(words, environment: ["ROOST_URL": host.url])
+      #expect(outcome.code == code && outcome.errors.contains(message), "\(words): \(outcome.errors)")
+    }
+  }
+
+  @Test("schedules lists when each last made a task and is due next")
+  func schedules() async throws {
+    let config = programs().replacing(
+      "\"workers\":",
+      with: """
+        "schedules": {"new-year": {"type": "echo", "cron": "@yearly", "timezone": "Asia/Shanghai"}}, "workers":
+        """)
+    let host = try await ServingHost(config, workers: 1)
+    let outcome = try host.roost("schedules")
+    #expect(outcome.code == 0 && outcome.errors == "")
+    let row = /new-year  echo  @yearly  Asia\/Shanghai  -     20\d\d-12-31T16:00:00\.000Z\n/
+    #expect(outcome.output.hasPrefix("NAME      TYPE  CRON     TIMEZONE       LAST  NEXT\n"), "\(outcome.output)")
+    #expect(outcome.output.contains(row), "\(outcome.output)")
+    #expect(try host.roost("schedules", "--json").output.contains(#""lastAt":null,"nextAt":"20"#))
+  }
+
   @Test("A key is used once, and other options reach the record")
   func members() async throws {
     let host = try await ServingHost(programs(), workers: 1)

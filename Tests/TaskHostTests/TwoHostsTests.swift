@@ -31,12 +31,12 @@ struct TwoHostsTests {
       return counts[.completed] == ids.count
         && hosts.reduce(0) { $0 + $1.journal.count { $0.hasPrefix("completed ") } } >= ids.count
     }
+    for host in hosts { #expect(host.lines(containing: "lease") == [], "no lease was lost") }
     // Both have gone to their end: nothing can run any more.
     for host in hosts { #expect(try await host.stop() == 0) }
     let journal = hosts.flatMap(\.journal)
     #expect(journal.filter { $0.hasPrefix("nap ") }.sorted() == ids.map { "nap \($0)" }.sorted())
     #expect(journal.filter { $0.hasPrefix("completed ") }.sorted() == ids.map { "completed \($0)" }.sorted())
     #expect(hosts.allSatisfy { !$0.journal.isEmpty }, "both hosts had their share")
-    for host in hosts { #expect(host.lines(containing: "lease") == []) }
   }
 }
