@@ -276,7 +276,8 @@ local function wake(name)
   if call('LLEN', P .. name) == 0 then call('RPUSH', P .. name, '1') end
 end
 
--- Writes all that was noted; `counts` then has the new values of the counters it changed. `old_places` removes what stands in a place of the script's own (queue, in-flight, due).
+-- Writes all that was noted; `counts` then has the new values of the counters it changed. `old_places` removes what stands
+-- in a place of the script's own (queue, in-flight, due).
 local function commit(old_places)
   -- Before the tasks: a key that names no task is free, a queue that nobody looks into is not.
   if #claims > 0 then call('MSET', unpack(claims)) end

@@ -4,9 +4,9 @@
 -- ARGV: 1 prefix, 2 host, 3 number of this call (each host counts its own), 4 types whose capacity is to be looked at, each
 --       with it, as in 'TYPE 100 TYPE 5000', 5... the record of each task, waiting or scheduled.
 -- Returns nil if Redis does not know the host (any more), else {a word for each task or '' if all were stored, then for each
---         type that got any: type, PENDING and SCHEDULED tasks it has now, -1 where that is not known}. The words, between spaces: s stored, f refused because the
---         type is full, or for a key that is taken the id of the task that has it and its state.
---         A repeat of the host's last call gets the same words and writes nothing.
+--         type that got any: type, PENDING and SCHEDULED tasks it has now, -1 where that is not known}. The words, between
+--         spaces: s stored, f refused because the type is full, or for a key that is taken the id of the task that has it
+--         and its state. A repeat of the host's last call gets the same words and writes nothing.
 local host, number = ARGV[2], tonumber(ARGV[3])
 local last = call('HGET', P .. 'submits', host)
 if not last then return nil end
