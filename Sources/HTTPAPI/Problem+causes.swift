@@ -51,7 +51,7 @@ extension Problem {
     case .bodyTooLarge(let limit):
       self.init(
         .tooLarge, "\(refusal.reason), or raise http.maxBody", facts: [("limit", .number(limit))])
-    case .malformedTarget, .repeatedHeader: self.init(.badRequest, refusal.reason)
+    case .ambiguousLength, .malformedTarget, .repeatedHeader: self.init(.badRequest, refusal.reason)
     }
   }
 

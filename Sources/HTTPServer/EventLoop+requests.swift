@@ -62,13 +62,16 @@ extension EventLoop {
     }
     let announced = exchange.announcedLength ?? 0
     if announced > settings.maxBody { exchange.refusal = .bodyTooLarge(limit: settings.maxBody) }
+    // A proxy in front and this server could each see the body's end elsewhere.
+    let isAmbiguous = exchange.announcedLength != nil && exchange.hasTransferEncoding
+    if isAmbiguous { exchange.refusal = .ambiguousLength }
     guard exchange.refusal != nil else {
       if announced > 0 { exchange.body.reserveCapacity(min(announced, Self.firstReserve)) }
       return .YES
     }
     exchange.stage = .discarding
     // An answer before the body makes the library close the connection, so a body within the limit is read to its end.
-    guard announced > settings.maxBody else { return .YES }
+    guard announced > settings.maxBody || isAmbiguous else { return .YES }
     keepForLingering(exchange.client)
     return refuse(exchange)
   }
@@ -173,6 +176,10 @@ extension Exchange {
     } else {
       headers.append((kept, text))
     }
+  }
+
+  var hasTransferEncoding: Bool {
+    MHD_lookup_connection_value(connection, .HEADER_KIND, "Transfer-Encoding") != nil
   }
 
   /// Content-Length; nil when there is none, as with a chunked body.

@@ -77,6 +77,19 @@ struct RequestTests {
     #expect(try RawClient(server.address).request("GET", "/", headers: [lines]).status == 400)
   }
 
+  @Test("A body whose length is said in two ways is refused, and nothing behind it is taken for a request")
+  func ambiguousLength() throws {
+    let server = try startServer(handler: Self.describe)
+    defer { server.stop(within: .seconds(5)) }
+    let client = try RawClient(server.address)
+    let answer = try client.request(
+      "POST", "/", body: Array("0\r\n\r\nGET /hidden HTTP/1.1\r\nHost: a\r\n\r\n".utf8),
+      headers: ["Transfer-Encoding: chunked"])
+    #expect(answer.status == 400)
+    #expect(answer.headers["connection"]?.lowercased() == "close")
+    #expect(throws: (any Error).self) { try client.request("GET", "/") }
+  }
+
   @Test("A method nobody knows reaches the handler")
   func unknownMethod() throws {
     let server = try startServer(handler: Self.describe)
