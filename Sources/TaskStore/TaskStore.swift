@@ -80,13 +80,13 @@ package final class TaskStore: Sendable {
       StoreLink.Pending(
         submission: resolved, definition: definition, id: ids.next(at: now), createdAt: now,
         deadline: MonotonicClock.now + StoreLink.patience,
-        complete: resolved.due.map { noticing($0.time(from: now), complete) } ?? complete))
+        complete: resolved.next(from: now).map { noticing($0, complete) } ?? complete))
   }
 
   /// Heartbeats move what is due, and know what comes next; of what comes sooner they are to be told.
   private static let soonMillis: Int64 = 1000
 
-  /// `notice` is called when a task of this store comes due in so many milliseconds, less than a second; on the store's
+  /// `notice` is called when a task of this store comes due, or expires, in so many milliseconds, less than a second; on the store's
   /// thread, and must not block.
   package func whenDueSoon(_ notice: @escaping @Sendable (_ millis: Int64) -> Void) {
     dueNotice.withLock { $0 = notice }

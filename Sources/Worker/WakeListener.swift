@@ -63,7 +63,7 @@ final class WakeListener: Sendable {
     }
   }
 
-  /// The command that waits for what is to be waited for now; nil at the end.
+  /// BLPOP of the messages and of those tokens that matter just now; nil at the end.
   private func nextWait() -> RedisCommand? {
     let end = MonotonicClock.now + Self.patience
     while true {

@@ -39,7 +39,7 @@ final class APIFixture: Sendable {
     let store = TaskStore(address: redis.address, prefix: "roost", name: "test")
     self.store = store
     store.start(types: types)
-    try TestSupport.eventually("the store is connected") { store.isConnected }
+    try eventually("the store is connected") { store.isConnected }
     server = try APIServer(
       listen: HTTPAddress(host: "127.0.0.1", port: 0), maxBody: maxBody, cors: cors, hosts: hosts, store: store,
       status: HostStatus { store.isConnected }, schedules: schedules)
@@ -150,15 +150,6 @@ final class TestWorker: @unchecked Sendable {  // @unchecked: each call is await
     }
     let answers = try session.exchange(writes: writes, emptied: [], takes: []).answers
     for answer in answers { if case .refused = answer { throw ClientError(description: "a write was refused") } }
-  }
-}
-
-/// Asks again and again until `condition` holds, holding no thread meanwhile.
-func eventually(_ what: String, _ condition: () async throws -> Bool) async throws {
-  let end = ContinuousClock.now + .seconds(30)
-  while try await !condition() {
-    guard ContinuousClock.now < end else { throw ClientError(description: "not in time: \(what)") }
-    try await Task.sleep(for: .milliseconds(5))
   }
 }
 

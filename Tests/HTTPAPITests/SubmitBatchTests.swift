@@ -127,7 +127,7 @@ struct SubmitBatchTests {
     var type = APIFixture.types[0]
     type.name = "foreign"
     other.start(types: [type])
-    try await eventually("the other host is known") { other.isConnected }
+    try await eventually("the other host is known") { () async in other.isConnected }
     let redis = api.redis
     func reads() async throws -> Int {
       let stats = try await offPool { try redis.cli("info", "commandstats") }

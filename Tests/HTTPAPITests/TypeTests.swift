@@ -39,7 +39,7 @@ struct TypeTests {
     var type = APIFixture.types[0]
     type.name = "foreign"
     other.start(types: [type])
-    try await eventually("the other host is known") { other.isConnected }
+    try await eventually("the other host is known") { () async in other.isConnected }
     let found = try await api.get("/v1/types/foreign")
     #expect(found.status == 200)
     #expect(found.json?["name"]?.text == "foreign")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 @testable import Schedules
 import TaskModel
+import TestSupport
 import Testing
 
 @Suite("Due times where clocks are changed")
@@ -43,7 +44,7 @@ struct DueTimeTests {
     return found
   }
 
-  private func field(_ range: ClosedRange<Int>, _ generator: inout Seeded, stars: Bool = true) -> String {
+  private func field(_ range: ClosedRange<Int>, _ generator: inout SeededGenerator, stars: Bool = true) -> String {
     switch Int.random(in: stars ? 0...4 : 2...4, using: &generator) {
     case 0: return "*"
     case 1: return "*/\(Int.random(in: 1...range.count, using: &generator))"
@@ -68,7 +69,7 @@ struct DueTimeTests {
     ])
   func random(_ name: String, _ start: String) throws {
     let seed = UInt64.random(in: 0 ... .max)
-    var generator = Seeded(state: seed)
+    var generator = SeededGenerator(seed: seed)
     let (zone, start) = (try TimeZoneRules.load(name), instant(start))
     let minutes = 2 * 1440
     let end = Timestamp(millis: start.millis + Int64(minutes) * 60_000)

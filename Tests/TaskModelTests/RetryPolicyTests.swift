@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import TaskModel
+import TestSupport
 import Testing
 
 @Suite("Retry policies")
 struct RetryPolicyTests {
-  /// SplitMix64, so that a failure can be repeated.
-  private struct Seeded: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-      state &+= 0x9e37_79b9_7f4a_7c15
-      var z = state
-      z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-      z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-      return z ^ (z >> 31)
-    }
-  }
-
   /// The longest wait is drawn by a generator whose every bit is set, the shortest by one that gives 1.
   private struct Constant: RandomNumberGenerator {
     let value: UInt64
@@ -49,7 +37,7 @@ struct RetryPolicyTests {
 
   @Test("Waits are spread evenly over the whole time", arguments: [1, 4, 12])
   func spread(_ attempt: Int) {
-    var generator = Seeded(state: 42)
+    var generator = SeededGenerator(seed: 42)
     let longest: Int64 = min(300_000, 1000 << (attempt - 1))
     var tenths = [Int](repeating: 0, count: 10)
     for _ in 0..<10_000 {
@@ -66,7 +54,7 @@ struct RetryPolicyTests {
   @Test("Equal seeds draw equal waits, different ones do not")
   func seeds() {
     func draws(_ seed: UInt64) -> [Int64] {
-      var generator = Seeded(state: seed)
+      var generator = SeededGenerator(seed: seed)
       return (1...8).map { RetryPolicy.handler.delayMillis(after: $0, using: &generator) }
     }
     #expect(draws(7) == draws(7))

@@ -4,19 +4,6 @@ import TaskModel
 import TaskStore
 import TestSupport
 
-/// SplitMix64 (Steele, Lea, Flood 2014): the same steps for the same seed.
-struct SeededGenerator: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ z >> 30) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ z >> 27) &* 0x94d0_49bb_1331_11eb
-    return z ^ z >> 31
-  }
-}
-
 /// A few workers and users that do anything in any order, and what should come of it.
 final class RandomPlay {
   struct Worker {
@@ -58,7 +45,7 @@ final class RandomPlay {
     fixture = try StoreFixture(types: [StoreFixture.type, Self.telling])
     housekeeping = try fixture.housekeeping()
     connection = try fixture.connection()
-    random = SeededGenerator(state: seed)
+    random = SeededGenerator(seed: seed)
     for _ in 0..<3 { workers.append(try makeWorker()) }
   }
 

@@ -4,6 +4,7 @@ import TaskModel
 import TaskStore
 import TestSupport
 import Testing
+import Threading
 
 @Suite("What a submission may ask for")
 struct TaskOptionTests {
@@ -52,6 +53,25 @@ struct TaskOptionTests {
     let receipt = try await fixture.store.submit(submission)
     #expect(receipt.status == .pending)
     #expect(try fixture.session().take(1).map(\.id) == [receipt.id])
+  }
+
+  @Test("Whoever looks after what is due is told at once of what comes before its next look")
+  func soon() async throws {
+    let fixture = try StoreFixture()
+    let notices = Lock<[Int64]>([])
+    fixture.store.whenDueSoon { millis in notices.withLock { $0.append(millis) } }
+    _ = try await fixture.submit()
+    _ = try await fixture.submit { $0.due = .after(.seconds(60)) }
+    _ = try await fixture.submit { $0.expires = .after(.seconds(60)) }
+    #expect(notices.withLock { $0 } == [])
+    _ = try await fixture.submit { $0.due = .after(.milliseconds(300)) }
+    _ = try await fixture.submit { $0.expires = .after(.milliseconds(200)) }
+    _ = try await fixture.submit {
+      $0.due = .after(.milliseconds(100))
+      $0.expires = .after(.seconds(60))
+    }
+    let told = notices.withLock { $0 }
+    #expect(told.count == 3 && zip(told, [300, 200, 100]).allSatisfy { $0 <= $1 }, "\(told)")
   }
 
   // MARK: Expiry
