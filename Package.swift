@@ -52,7 +52,7 @@ let package = Package(
     .executableTarget(
       name: "roost",
       dependencies: [
-        "HTTPAPI", "HTTPServer", "TaskHost", "Worker", "PluginLoader", "Config", "HTTPClient", "TaskStore", "Redis",
+        "HTTPAPI", "HTTPServer", "TaskHost", "Worker", "PluginLoader", "PluginFiles", "Config", "HTTPClient", "TaskStore", "Redis",
         "TaskModel", "Threading", "Logging",
       ],
       swiftSettings: internalImports),
@@ -60,16 +60,19 @@ let package = Package(
     part(
       "TaskHost",
       uses: [
-        "TaskStore", "Redis", "Config", "Schedules", "WorkerControl", "CSystemShims", "TaskModel", "Threading",
-        "Logging",
+        "TaskStore", "Redis", "Config", "Schedules", "WorkerControl", "FlightBoard", "PluginFiles", "CSystemShims",
+        "TaskModel", "Threading", "Logging",
       ]),
     part(
       "Worker",
       uses: [
-        "TaskStore", "Redis", "WorkerControl", "PluginLoader", "CSystemShims", "TaskModel", "Threading", "Logging",
+        "TaskStore", "Redis", "WorkerControl", "FlightBoard", "PluginLoader", "PluginFiles", "CSystemShims", "TaskModel",
+        "Threading", "Logging",
       ]),
     part("TaskStore", uses: ["Redis", "TaskModel", "Threading", "Logging"], resources: [.embedInCode("Scripts")]),
-    part("PluginLoader", uses: ["CRoost", "CGnuTLS", "TaskModel", "Logging", "Threading"]),
+    part("PluginLoader", uses: ["PluginFiles", "CRoost", "TaskModel", "Logging", "Threading"]),
+    part("PluginFiles", uses: ["CGnuTLS", "TaskModel"]),
+    part("FlightBoard", uses: ["CSystemShims", "TaskModel", "Threading"]),
     part("HTTPServer", uses: ["CMicrohttpd", "CSystemShims", "TaskModel", "Threading"]),
     part("HTTPClient", uses: ["CCurl", "TaskModel"]),
     part("Redis", uses: ["CHiredis", "CSystemShims", "TaskModel"]),
@@ -106,7 +109,8 @@ let package = Package(
     tests(of: "Config", uses: ["Config", "Schedules", "TaskModel"]),
     tests(of: "Schedules", uses: ["Schedules", "TaskModel"]),
     tests(
-      of: "PluginLoader", uses: ["PluginLoader", "CRoost", "TaskModel", "Logging", "Threading"], exclude: ["BadPlugins"]
+      of: "PluginLoader", uses: ["PluginLoader", "PluginFiles", "CRoost", "TaskModel", "Logging", "Threading"],
+      exclude: ["BadPlugins"]
     ),
     tests(of: "Plugin", uses: ["RoostPlugin", "PluginHTTP", "CRoost", "TaskModel", "Threading"]),
     tests(of: "HTTPServer", uses: ["HTTPServer", "TaskModel", "Threading"]),

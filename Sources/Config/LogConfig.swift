@@ -19,6 +19,8 @@ package struct LogConfig: Sendable, Equatable {
 package struct DrainConfig: Sendable, Equatable {
   /// After SIGTERM or SIGINT.
   package var stop: Duration
+  /// After a reload, for the workers that it replaces.
+  package var reload: Duration
 }
 
 extension LogConfig {
@@ -31,5 +33,6 @@ extension LogConfig {
 extension DrainConfig {
   init(_ from: ConfigDecoder) {
     stop = from.duration("stop", default: .seconds(25), in: .zero ... .seconds(86_400))
+    reload = .seconds(3600)
   }
 }

@@ -6,6 +6,8 @@ package struct PluginConfig: Sendable, Equatable {
   package var path: String
   /// A JSON object for the plugin alone; it may hold secrets and is never shown.
   package var settings: [UInt8]
+  /// The digest that the file must have, 64 hex digits; nil: any.
+  package var sha256: String?
 }
 
 /// One export of one plugin, written `PLUGIN/EXPORT`.

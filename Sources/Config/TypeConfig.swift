@@ -16,6 +16,10 @@ package struct TypeConfig: Sendable, Equatable {
   package var queueCapacity: Int
   /// How long an attempt may take; nil: without limit.
   package var timeout: Duration?
+  /// How long code that was told to stop may go on before its process is ended.
+  package var grace: Duration
+  /// Crashes of one task after which it is FAILED.
+  package var maxCrashes: Int
   package var retry: RetryPolicy
   /// Of callback and exception handler.
   package var handlerRetry: RetryPolicy
@@ -58,6 +62,8 @@ extension TypeConfig {
     handlerThreads = from.integer("handlerThreads", default: 2, in: 1...1024)
     queueCapacity = from.integer("queueCapacity", default: 100_000, in: 1...1_000_000_000)
     timeout = from.duration("timeout", in: .milliseconds(1) ... .seconds(3650 * 86_400))
+    grace = .seconds(5)
+    maxCrashes = 2
     retry = from.object("retry") { RetryPolicy($0, default: .task) }
     handlerRetry = from.object("handlerRetry") { RetryPolicy($0, default: .handler) }
     keyTTL = from.duration("keyTTL", in: .zero ... .seconds(3650 * 86_400))

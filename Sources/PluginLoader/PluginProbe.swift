@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import PluginFiles
 internal import TaskModel
 
 /// What a plugin says of itself without settings.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import PluginFiles
 internal import CRoost
 internal import Synchronization
 internal import Threading

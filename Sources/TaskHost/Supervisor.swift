@@ -137,13 +137,13 @@ final class Supervisor {
       slots[index].running?.issues = issues
       for issue in issues where !issue.mayBeTriedAgain && unproven.contains(label) { firstIssues.append(issue) }
       for issue in issues { Log.error("\(issue.path): \(issue.message)", ["worker": label]) }
-    case .beat(let number, let lastBatch, let held, let busy):
+    case .beat(let number, let lastBatch, let held, let busy, _):
       status.worker(label, isBusyWith: busy)
       housekeeper.note(
         Housekeeping.Beat(worker: running.id, lastBatch: lastBatch, held: held), number: number, from: running.channel)
     case .comesDue(let millis): housekeeper.comesDue(inMillis: millis)
     case .leaseLost: Log.warning("worker \(label) lost its lease and starts anew")
-    case .drained: break
+    case .overstayed, .drained: break
     }
   }
 

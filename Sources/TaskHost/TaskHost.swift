@@ -13,7 +13,6 @@ package final class TaskHost: Sendable {
   package let config: Config
   package let store: TaskStore
   package let status: HostStatus
-  package let schedules: [Schedule]
   private let embedded: EmbeddedRedis?
   private let lostWorkers = Monitor<[String]>([])
   /// Wakes the main loop.
@@ -47,8 +46,8 @@ package final class TaskHost: Sendable {
     }
     let store = TaskStore(address: address, prefix: config.redis.prefix, name: config.name)
     self.store = store
-    schedules = Schedule.all(of: config)
     status = HostStatus { store.isConnected }
+    status.set(Schedule.all(of: config))
     bell = roost_eventfd()
   }
 
@@ -71,7 +70,7 @@ package final class TaskHost: Sendable {
     try embedded?.start()
     store.start(types: config.definitions)
     let housekeeper = Housekeeper(
-      store: store, name: config.name, types: config.definitions, schedules: schedules, lease: config.lease
+      store: store, name: config.name, types: config.definitions, schedules: status.schedules, lease: config.lease
     ) { worker in
       self.lostWorkers.withLock { $0.append(worker) }
       self.ring()

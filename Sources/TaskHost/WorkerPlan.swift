@@ -20,7 +20,7 @@ struct WorkerPlan: Sendable {
       let used = Set(types.flatMap { $0.value.plugins })
       let plugins = config.plugins.filter { used.contains($0.key) }.sorted { $0.key < $1.key }.map { name, plugin in
         WorkerAssignment.Plugin(
-          name: name, path: plugin.path, settings: String(decoding: plugin.settings, as: UTF8.self))
+          name: name, path: plugin.path, copy: plugin.path, settings: String(decoding: plugin.settings, as: UTF8.self))
       }
       let variables = Self.environment(of: worker.environment, from: environment)
       return (1...worker.processes).map { number in
@@ -66,7 +66,8 @@ extension Config {
         exceptionHandler: type.exceptionHandler?.description, worker: type.worker,
         threads: type.threads * (workers[type.worker]?.processes ?? 1), retentionAge: type.retention.age,
         retentionCount: type.retention.count, maxParams: type.maxParams, maxResult: type.maxResult, retry: type.retry,
-        queueCapacity: type.queueCapacity, keyTTL: type.keyTTL, timeout: type.timeout)
+        queueCapacity: type.queueCapacity, keyTTL: type.keyTTL, timeout: type.timeout,
+        maxCrashes: type.maxCrashes)
     }
   }
 }

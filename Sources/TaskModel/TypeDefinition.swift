@@ -19,6 +19,8 @@ package struct TypeDefinition: Sendable, Equatable {
   package var keyTTL: Duration?
   /// How long an attempt may take; nil: without limit.
   package var timeout: Duration?
+  /// Crashes of one task after which it is FAILED.
+  package var maxCrashes: Int
 
   /// The name of the handler that a task calls when it ends so.
   package func handler(of status: TaskStatus) -> String? { status == .completed ? callback : exceptionHandler }
@@ -26,7 +28,7 @@ package struct TypeDefinition: Sendable, Equatable {
   package init(
     name: String, executor: String, callback: String?, exceptionHandler: String?, worker: String, threads: Int,
     retentionAge: Duration, retentionCount: Int, maxParams: Int, maxResult: Int, retry: RetryPolicy = .task,
-    queueCapacity: Int = 100_000, keyTTL: Duration? = nil, timeout: Duration? = nil
+    queueCapacity: Int = 100_000, keyTTL: Duration? = nil, timeout: Duration? = nil, maxCrashes: Int = 2
   ) {
     self.name = name
     self.executor = executor
@@ -42,5 +44,6 @@ package struct TypeDefinition: Sendable, Equatable {
     self.queueCapacity = queueCapacity
     self.keyTTL = keyTTL
     self.timeout = timeout
+    self.maxCrashes = maxCrashes
   }
 }

@@ -54,6 +54,8 @@ package final class Housekeeping {
     package let hasMore: Bool
     /// When the next task or handler call comes due, or expires.
     package let nextDue: Timestamp?
+    /// Tasks of a type that wait to run alone; types without any are left out.
+    package let alone: [String: Int]
   }
 
   private let connection: ScriptConnection
@@ -64,7 +66,11 @@ package final class Housekeeping {
   }
 
   /// One round: heartbeats, what is due, lost wake tokens, and what retention has to look at.
-  package func beat(host: String, types: [String], workers: [Beat]) throws(RedisError) -> Report {
+  ///
+  /// While the clock is not trusted (`isClockTrusted`), nothing expires.
+  package func beat(
+    host: String, types: [String], workers: [Beat], isClockTrusted: Bool = true
+  ) throws(RedisError) -> Report {
     let answer = try connection.run { connection in
       var call = connection.command(.heartbeat, capacity: 512)
       call.add(host)
@@ -101,14 +107,16 @@ package final class Housekeeping {
       now: Timestamp(millis: parts[0].integerValue ?? 0),
       lost: (parts[1].textValue ?? "").split(separator: " ").map(String.init), finished: finished,
       backlogs: backlogs, beats: beats, isKnown: parts[4] == .integer(1), hasMore: parts[5] == .integer(1),
-      nextDue: parts[6].integerValue.flatMap { $0 > 0 ? Timestamp(millis: $0) : nil })
+      nextDue: parts[6].integerValue.flatMap { $0 > 0 ? Timestamp(millis: $0) : nil }, alone: [:])
   }
 
   /// Takes the lease of a worker or host and gives back all it held.
   ///
   /// `count` is its heartbeat count when it was last looked at; nil: it is known to be dead. Returns false if it lives after all.
   @discardableResult
-  package func reap(_ worker: String, ifStillAt count: String? = nil) throws(RedisError) -> Bool {
+  package func reap(
+    _ worker: String, ifStillAt count: String? = nil, _ loss: WorkerLoss = WorkerLoss()
+  ) throws(RedisError) -> Bool {
     var expected = count ?? ""
     while true {
       let answer = try connection.run { connection in

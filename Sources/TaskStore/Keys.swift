@@ -29,6 +29,8 @@ package struct Keys: Sendable {
   package func wake(_ type: String) -> String { "\(prefix)wake:\(type)" }
   /// The same for its handler queue.
   package func handlerWake(_ type: String) -> String { "\(prefix)hwake:\(type)" }
+  /// The same for its tasks that run alone.
+  package func aloneWake(_ type: String) -> String { "\(prefix)swake:\(type)" }
   /// The list with the ids of tasks that the worker holds and that somebody wants stopped.
   package func messages(to worker: String) -> String { "\(prefix)ctl:\(worker)" }
   package func counters(_ type: String) -> String { "\(prefix)n:\(type)" }

@@ -14,6 +14,8 @@ package struct TaskWrite: Sendable {
     case givenBack
     /// Visible as IN_PROGRESS, with its deadline if it has one.
     case running(deadline: Timestamp?)
+    /// It does not heed its deadline: whoever moves the task on is to end this attempt as timed out.
+    case overdue
     /// Somebody outside finishes it before the deadline.
     case detached(deadline: Timestamp)
     case progress(Progress)
@@ -97,7 +99,7 @@ extension TaskWrite {
     case .log(let lines): Array(lines.joined(separator: [0x0a]))
     case .handlerFailed(let message), .handlerAgain(let message, _):
       Array(message.prefixed(byBytes: TaskError.messageLimit).utf8)
-    case .stopped, .givenBack, .running, .detached, .handlerDelivered: []
+    case .stopped, .givenBack, .running, .overdue, .detached, .handlerDelivered: []
     }
   }
 
@@ -125,6 +127,7 @@ extension TaskWrite {
     case .running(let deadline):
       letter = UInt8(ascii: "m")
       time = deadline
+    case .overdue: letter = UInt8(ascii: "v")
     case .detached(let deadline):
       letter = UInt8(ascii: "d")
       time = deadline

@@ -13,15 +13,24 @@ package struct TakenTask: Sendable {
 /// Any error means that the connection is over and that what was under way may or may not have been done: connect again,
 /// say `hello`, and repeat the writes (their answers are then as they would have been).
 package final class WorkerSession {
+  /// Where tasks are taken from.
+  package enum Queue: String, Sendable {
+    case tasks = "q"
+    /// Handler calls.
+    case handlers = "hq"
+    /// Tasks that may have taken a worker down, which run alone until they are known not to.
+    case alone = "sq"
+  }
+
   package struct Take: Sendable {
     package var type: String
-    package var handlers: Bool
+    package var queue: Queue
     package var batch: Int64
     package var count: Int
 
-    package init(type: String, handlers: Bool, batch: Int64, count: Int) {
+    package init(type: String, queue: Queue, batch: Int64, count: Int) {
       self.type = type
-      self.handlers = handlers
+      self.queue = queue
       self.batch = batch
       self.count = count
     }
@@ -211,7 +220,7 @@ package final class WorkerSession {
     call.add(bytes)
     call.add(epoch)
     call.add(take.type)
-    call.add(take.handlers ? "hq" : "q")
+    call.add(take.queue.rawValue)
     call.add(take.batch)
     call.add(Int64(take.count))
     call.add(Int64(Self.callBytes))

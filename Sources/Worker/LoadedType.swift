@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Logging
 internal import TaskModel
+internal import PluginFiles
 internal import PluginLoader
 internal import WorkerControl
 

@@ -134,7 +134,8 @@ final class TakeLoop: Sendable {
   ) throws -> (takes: [WorkerSession.Take], answers: [WriteAnswer], taken: [WorkerSession.Taken]) {
     let takes = round.wake.orders.map { order in
       WorkerSession.Take(
-        type: core.pools[order.source.pool].type.name, handlers: order.source.handlers, batch: core.batches.number(),
+        type: core.pools[order.source.pool].type.name, queue: order.source.handlers ? .handlers : .tasks,
+        batch: core.batches.number(),
         count: order.count)
     }
     var done: [Int64: Int] = [:]

@@ -124,7 +124,7 @@ private final class Worker {
       switch receive(timeout: Int32(max(1, next - now))) {
       case .acknowledged(let beat): lease.acknowledged(beat: beat)
       case .drain(let millis): drain(core, plugins, within: millis, every: every)
-      case nil: break
+      case .begin, nil: break
       }
     }
   }
@@ -166,7 +166,7 @@ private final class Worker {
     send(
       .beat(
         number: beats, lastBatch: standing.last, held: standing.held,
-        busy: Dictionary(uniqueKeysWithValues: busy.filter { $0.1 > 0 })))
+        busy: Dictionary(uniqueKeysWithValues: busy.filter { $0.1 > 0 }), finished: 0))
   }
 
   private func send(_ message: WorkerMessage) {

@@ -5,13 +5,17 @@ package import TaskModel
 package struct WorkerAssignment: Codable, Sendable {
   package struct Plugin: Codable, Sendable {
     package var name: String
+    /// As config has it.
     package var path: String
+    /// The copy of that file that is loaded.
+    package var copy: String
     /// A JSON object; it may hold secrets, so it goes neither through arguments nor through the environment.
     package var settings: String
 
-    package init(name: String, path: String, settings: String) {
+    package init(name: String, path: String, copy: String, settings: String) {
       self.name = name
       self.path = path
+      self.copy = copy
       self.settings = settings
     }
   }
@@ -42,11 +46,13 @@ package struct WorkerAssignment: Codable, Sendable {
     package var handlerRetry: RetryPolicy
     /// How long an attempt may take; nil: without limit.
     package var timeoutMillis: Int64?
+    /// How long code that was told to stop may go on.
+    package var graceMillis: Int64
 
     package init(
       name: String, executor: Reference, callback: Reference?, exceptionHandler: Reference?, threads: Int,
       handlerThreads: Int, maxResult: Int, retry: RetryPolicy = .task, handlerRetry: RetryPolicy = .handler,
-      timeoutMillis: Int64? = nil
+      timeoutMillis: Int64? = nil, graceMillis: Int64 = 5000
     ) {
       self.name = name
       self.executor = executor
@@ -58,6 +64,7 @@ package struct WorkerAssignment: Codable, Sendable {
       self.retry = retry
       self.handlerRetry = handlerRetry
       self.timeoutMillis = timeoutMillis
+      self.graceMillis = graceMillis
     }
   }
 
@@ -96,10 +103,12 @@ package struct WorkerAssignment: Codable, Sendable {
   package var logFormat: String
   package var plugins: [Plugin]
   package var types: [TaskType]
+  /// Whether it takes only what is to run alone, one task at a time.
+  package var runsAlone: Bool
 
   package init(
     id: String, label: String, redis: RedisAddress, prefix: String, leaseMillis: Int64, logLevel: String,
-    logFormat: String, plugins: [Plugin], types: [TaskType]
+    logFormat: String, plugins: [Plugin], types: [TaskType], runsAlone: Bool = false
   ) {
     self.id = id
     self.label = label
@@ -110,14 +119,17 @@ package struct WorkerAssignment: Codable, Sendable {
     self.logFormat = logFormat
     self.plugins = plugins
     self.types = types
+    self.runsAlone = runsAlone
   }
 }
 
 /// What the host tells a worker after that.
 package enum HostMessage: Codable, Sendable, Equatable {
+  /// Said after `loaded`: connect and take tasks.
+  case begin
   /// Redis has the heartbeat of this number.
   case acknowledged(beat: Int64)
-  /// Take nothing more, finish what runs within the time, give back the rest, end.
+  /// Take nothing more, finish what runs within the time, give back the rest, end. Said again, the shorter time holds.
   case drain(withinMillis: Int64)
 }
 
@@ -137,14 +149,35 @@ package enum WorkerMessage: Codable, Sendable, Equatable {
     }
   }
 
-  /// All plugins are loaded and started.
+  /// A task that does not stop, which the process has to end for.
+  package struct Overstay: Codable, Sendable, Equatable {
+    package enum Reason: String, Codable, Sendable {
+      case cancel, timeout
+    }
+
+    /// The task's id, 32 hex digits.
+    package var task: String
+    package var take: UInt32
+    package var reason: Reason
+
+    package init(task: String, take: UInt32, reason: Reason) {
+      self.task = task
+      self.take = take
+      self.reason = reason
+    }
+  }
+
+  /// All plugins are loaded and started; the worker waits for `begin`.
   case loaded
   /// All plugins are loaded and started, and Redis has the worker's lease.
   case ready
   case failed([Issue])
-  case beat(number: Int64, lastBatch: Int64, held: [Int64], busy: [String: Int])
+  case beat(number: Int64, lastBatch: Int64, held: [Int64], busy: [String: Int], finished: Int64)
   /// A retry that this worker has written is due in so many milliseconds, before the host hears of it in Redis.
   case comesDue(inMillis: Int64)
+  /// Code of these tasks was told to stop and did not within its grace: nothing more is taken, neighbours have so long to
+  /// finish, then the process ends. May be said again with further tasks.
+  case overstayed([Overstay], endsWithinMillis: Int64)
   /// The lease was taken: whatever runs belongs to somebody else now, and the process ends.
   case leaseLost
   /// Everything is written or given back; the process ends.

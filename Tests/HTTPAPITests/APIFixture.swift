@@ -128,7 +128,7 @@ final class TestWorker: @unchecked Sendable {  // @unchecked: each call is await
     try await offPool { [self] in
       batch += 1
       let taken = try session.exchange(
-        writes: [], emptied: [], takes: [.init(type: type, handlers: handlers, batch: batch, count: count)]
+        writes: [], emptied: [], takes: [.init(type: type, queue: handlers ? .handlers : .tasks, batch: batch, count: count)]
       ).taken[0].tasks
       try write(taken, operations)
       return taken

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Logging
+import PluginFiles
 import PluginLoader
 import TaskModel
 import TestSupport

@@ -108,6 +108,7 @@ extension RandomPlay {
       }
     case .stopped: task.stop()
     case .givenBack: task.giveBack()
+    case .overdue: return (.written, true)
     case .running:
       if task.state == .running { return (.refused, true) }
       task.began()

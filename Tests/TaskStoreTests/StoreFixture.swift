@@ -99,7 +99,8 @@ extension StoreFixture {
 extension WorkerSession {
   func take(_ batch: Int64, count: Int = 10, type: String = "work", handlers: Bool = false) throws -> [TakenTask] {
     try exchange(
-      writes: [], emptied: [], takes: [Take(type: type, handlers: handlers, batch: batch, count: count)]
+      writes: [], emptied: [],
+      takes: [Take(type: type, queue: handlers ? .handlers : .tasks, batch: batch, count: count)]
     ).taken[0].tasks
   }
 

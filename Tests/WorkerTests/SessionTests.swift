@@ -32,7 +32,7 @@ struct SessionTests {
 
   private func take(_ batch: Int64, handlers: Bool = false) throws -> WorkerSession.Taken {
     try session.exchange(
-      writes: [], emptied: [], takes: [.init(type: "t", handlers: handlers, batch: batch, count: 10)]
+      writes: [], emptied: [], takes: [.init(type: "t", queue: handlers ? .handlers : .tasks, batch: batch, count: 10)]
     ).taken[0]
   }
 

@@ -46,7 +46,8 @@ final class WorkerFixture: Sendable {
       logLevel: "info", logFormat: "json",
       plugins: [
         .init(
-          name: "workbench", path: folder + "/libworkbench.so", settings: "{\"journal\":\"\(folder)/journal\"}")
+          name: "workbench", path: folder + "/libworkbench.so", copy: folder + "/libworkbench.so",
+          settings: "{\"journal\":\"\(folder)/journal\"}")
       ],
       types: [
         .init(

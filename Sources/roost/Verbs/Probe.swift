@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
+internal import PluginFiles
 internal import PluginLoader
 internal import TaskModel
 

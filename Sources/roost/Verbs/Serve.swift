@@ -48,7 +48,7 @@ private func listen(_ host: TaskHost) throws(HostError) -> APIServer {
     return try APIServer(
       listen: HTTPAddress(host: http.listen.host, port: UInt16(http.listen.port)), maxBody: http.maxBody,
       cors: http.cors, hosts: http.hosts, store: host.store, status: host.status,
-      schedules: host.schedules)
+      schedules: host.status.schedules)
   } catch {
     throw .system(error.description)
   }
