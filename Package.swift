@@ -52,11 +52,12 @@ let package = Package(
     .executableTarget(
       name: "roost",
       dependencies: [
-        "HTTPAPI", "HTTPServer", "TaskHost", "Worker", "PluginLoader", "PluginFiles", "Config", "HTTPClient", "TaskStore", "Redis",
+        "HTTPAPI", "HTTPServer", "TaskHost", "Worker", "PluginLoader", "PluginFiles", "Config", "HTTPClient",
+        "TaskStore", "Redis",
         "TaskModel", "Threading", "Logging",
       ],
       swiftSettings: internalImports),
-    part("HTTPAPI", uses: ["TaskHost", "TaskStore", "HTTPServer", "TaskModel", "Logging", "Threading"]),
+    part("HTTPAPI", uses: ["TaskHost", "TaskStore", "Config", "HTTPServer", "TaskModel", "Logging", "Threading"]),
     part(
       "TaskHost",
       uses: [
@@ -66,13 +67,14 @@ let package = Package(
     part(
       "Worker",
       uses: [
-        "TaskStore", "Redis", "WorkerControl", "FlightBoard", "PluginLoader", "PluginFiles", "CSystemShims", "TaskModel",
+        "TaskStore", "Redis", "WorkerControl", "FlightBoard", "PluginLoader", "PluginFiles", "CSystemShims",
+        "TaskModel",
         "Threading", "Logging",
       ]),
     part("TaskStore", uses: ["Redis", "TaskModel", "Threading", "Logging"], resources: [.embedInCode("Scripts")]),
     part("PluginLoader", uses: ["PluginFiles", "CRoost", "TaskModel", "Logging", "Threading"]),
     part("PluginFiles", uses: ["CGnuTLS", "TaskModel"]),
-    part("FlightBoard", uses: ["CSystemShims", "TaskModel", "Threading"]),
+    part("FlightBoard", uses: ["CSystemShims", "TaskModel"]),
     part("HTTPServer", uses: ["CMicrohttpd", "CSystemShims", "TaskModel", "Threading"]),
     part("HTTPClient", uses: ["CCurl", "TaskModel"]),
     part("Redis", uses: ["CHiredis", "CSystemShims", "TaskModel"]),
@@ -115,9 +117,14 @@ let package = Package(
     tests(of: "Plugin", uses: ["RoostPlugin", "PluginHTTP", "CRoost", "TaskModel", "Threading"]),
     tests(of: "HTTPServer", uses: ["HTTPServer", "TaskModel", "Threading"]),
     tests(of: "TaskStore", uses: ["TaskStore", "Redis", "TaskModel", "Threading"]),
-    tests(of: "HTTPAPI", uses: ["HTTPAPI", "HTTPServer", "TaskHost", "Config", "TaskStore", "Redis", "TaskModel"]),
     tests(
-      of: "Worker", uses: ["Worker", "WorkerControl", "TaskStore", "Redis", "TaskModel", "Threading", "Logging"]),
+      of: "HTTPAPI",
+      uses: ["HTTPAPI", "HTTPServer", "TaskHost", "Config", "TaskStore", "Redis", "TaskModel", "Threading"]),
+    tests(of: "FlightBoard", uses: ["FlightBoard", "CSystemShims", "TaskModel"], exclude: ["Pilot"]),
+    tests(
+      of: "Worker",
+      uses: ["Worker", "WorkerControl", "FlightBoard", "TaskStore", "Redis", "TaskModel", "Threading", "Logging"],
+      exclude: ["TestPlugins"]),
     tests(
       of: "TaskHost", uses: ["TaskHost", "Config", "TaskStore", "Redis", "HTTPClient", "TaskModel", "Threading"],
       exclude: ["TestPlugins"]),

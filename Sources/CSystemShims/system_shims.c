@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
@@ -33,35 +34,47 @@ static _Noreturn void give_up(int report) {
   _exit(127);
 }
 
-// Only async-signal-safe calls: the parent has other threads.
-static _Noreturn void become(const char *path, char *const argv[], char *const envp[], const char *directory,
-                             const int *fds, int fd_count, int death_signal, int group, pid_t parent, int report) {
-  if (prctl(PR_SET_PDEATHSIG, death_signal) != 0) give_up(report);
-  if (getppid() != parent) _exit(127);  // the parent died before prctl
-  if (group && setpgid(0, 0) != 0) give_up(report);
-  if (directory && chdir(directory) != 0) give_up(report);
+static int become_user(const roost_start *start) {
+  // A raw call each: glibc's would signal threads that this process does not have any more.
+  if (syscall(SYS_setgroups, (size_t)start->group_count, start->groups) != 0) return -1;
+  if (syscall(SYS_setresgid, start->primary_group, start->primary_group, start->primary_group) != 0) return -1;
+  return (int)syscall(SYS_setresuid, start->user, start->user, start->user);
+}
 
+static int take_descriptors(const int *fds, int fd_count, int *report) {
   // First out of the way, so that no target number is overwritten before it was used as a source.
   int moved[16];
   if (fd_count > 16) {
     errno = EINVAL;
-    give_up(report);
+    return -1;
   }
-  int high = fcntl(report, F_DUPFD_CLOEXEC, 64);
-  if (high < 0) give_up(report);
-  report = high;
+  int high = fcntl(*report, F_DUPFD_CLOEXEC, 64);
+  if (high < 0) return -1;
+  *report = high;
   for (int i = 0; i < fd_count; i++) {
     int source = fds[i] >= 0 ? fds[i] : open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (source < 0) give_up(report);
+    if (source < 0) return -1;
     moved[i] = fcntl(source, F_DUPFD_CLOEXEC, 64);
-    if (moved[i] < 0) give_up(report);
+    if (moved[i] < 0) return -1;
   }
   for (int i = 0; i < fd_count; i++)
-    if (dup2(moved[i], i) < 0) give_up(report);
+    if (dup2(moved[i], i) < 0) return -1;
   // Others carry O_CLOEXEC by convention; this closes what a library forgot.
   syscall(SYS_close_range, (unsigned)fd_count, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
+  return 0;
+}
 
+// Only async-signal-safe calls: the parent has other threads.
+static _Noreturn void become(const roost_start *start, pid_t parent, int report) {
+  if (start->group && setpgid(0, 0) != 0) give_up(report);
+  if (start->directory && chdir(start->directory) != 0) give_up(report);
+  if (start->cgroup >= 0 && write(start->cgroup, "0", 1) != 1) give_up(report);
+  if (take_descriptors(start->fds, start->fd_count, &report) != 0) give_up(report);
   if (given_open_files.rlim_max) setrlimit(RLIMIT_NOFILE, &given_open_files);
+  if (start->changes_user && become_user(start) != 0) give_up(report);
+  // Behind the change of user, which takes it back.
+  if (prctl(PR_SET_PDEATHSIG, start->death_signal) != 0) give_up(report);
+  if (getppid() != parent) _exit(127);  // the parent died before prctl
 
   struct sigaction action;
   memset(&action, 0, sizeof action);
@@ -71,17 +84,16 @@ static _Noreturn void become(const char *path, char *const argv[], char *const e
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, NULL);
 
-  execve(path, argv, envp);
+  execve(start->path, start->argv, start->envp);
   give_up(report);
 }
 
-pid_t roost_spawn(const char *path, char *const argv[], char *const envp[], const char *directory, const int *fds,
-                  int fd_count, int death_signal, int group) {
+pid_t roost_spawn(const roost_start *start) {
   int report[2];  // carries errno when exec fails, closes when it succeeds
   if (pipe2(report, O_CLOEXEC) != 0) return -errno;
   pid_t parent = getpid();
   pid_t pid = fork();
-  if (pid == 0) become(path, argv, envp, directory, fds, fd_count, death_signal, group, parent, report[1]);
+  if (pid == 0) become(start, parent, report[1]);
   int failed = pid < 0 ? errno : 0;
   close(report[1]);
   if (pid > 0) {
@@ -95,6 +107,13 @@ pid_t roost_spawn(const char *path, char *const argv[], char *const envp[], cons
     while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
     }
   return failed ? -failed : pid;
+}
+
+const char *roost_signal_name(int signal, char buffer[32]) {
+  const char *name = sigabbrev_np(signal);
+  if (!name) return NULL;
+  snprintf(buffer, 32, "SIG%s", name);
+  return buffer;
 }
 
 int roost_pidfd_open(pid_t pid) {

@@ -44,6 +44,25 @@ extension ConfigDecoder {
     return number
   }
 
+  /// The same; nil when absent.
+  func integer(_ key: String, in allowed: ClosedRange<Int>) -> Int? {
+    value(key).map { _ in integer(key, default: allowed.lowerBound, in: allowed) }
+  }
+
+  /// A number within a range, fractions allowed; nil when absent or wrong.
+  func number(_ key: String, in allowed: ClosedRange<Double>) -> Double? {
+    guard let node = value(key) else { return nil }
+    guard case .number(let text) = node.content, let number = Double(text) else {
+      wrongType(node, path(of: key), expected: "a number")
+      return nil
+    }
+    guard allowed.contains(number) else {
+      refuse(key, "\(text) is out of range; allowed are \(short(allowed.lowerBound)) to \(short(allowed.upperBound))")
+      return nil
+    }
+    return number
+  }
+
   /// A duration as in `"10s"`.
   func duration(_ key: String, default fallback: Duration, in allowed: ClosedRange<Duration>) -> Duration {
     quantity(
@@ -61,6 +80,11 @@ extension ConfigDecoder {
     quantity(
       key, default: fallback, in: allowed, parse: Quantity.byteCount, text: Quantity.text(byteCount:),
       expected: "a size as in \"512B\", \"64KiB\", \"32MiB\" or \"1GiB\"")
+  }
+
+  /// The same; nil when absent.
+  func byteCount(_ key: String, in allowed: ClosedRange<Int>) -> Int? {
+    value(key).map { _ in byteCount(key, default: allowed.lowerBound, in: allowed) }
   }
 
   private func quantity<Value: Comparable>(
@@ -153,6 +177,9 @@ extension ConfigDecoder {
     "\(text) is out of range; allowed are \(allowed.lowerBound) to \(allowed.upperBound)"
   }
 }
+
+/// A number without the fraction that it does not have.
+private func short(_ number: Double) -> String { Int(exactly: number).map(String.init) ?? "\(number)" }
 
 /// Names for a message, as in `article, notify`.
 func listed(_ names: Set<String>) -> String {

@@ -33,6 +33,6 @@ extension LogConfig {
 extension DrainConfig {
   init(_ from: ConfigDecoder) {
     stop = from.duration("stop", default: .seconds(25), in: .zero ... .seconds(86_400))
-    reload = .seconds(3600)
+    reload = from.duration("reload", default: .seconds(3600), in: .zero ... .seconds(30 * 86_400))
   }
 }

@@ -62,8 +62,8 @@ extension TypeConfig {
     handlerThreads = from.integer("handlerThreads", default: 2, in: 1...1024)
     queueCapacity = from.integer("queueCapacity", default: 100_000, in: 1...1_000_000_000)
     timeout = from.duration("timeout", in: .milliseconds(1) ... .seconds(3650 * 86_400))
-    grace = .seconds(5)
-    maxCrashes = 2
+    grace = from.duration("grace", default: .seconds(5), in: .zero ... .seconds(3600))
+    maxCrashes = from.integer("maxCrashes", default: 2, in: 1...1000)
     retry = from.object("retry") { RetryPolicy($0, default: .task) }
     handlerRetry = from.object("handlerRetry") { RetryPolicy($0, default: .handler) }
     keyTTL = from.duration("keyTTL", in: .zero ... .seconds(3650 * 86_400))

@@ -3,10 +3,7 @@
 /// Keys that belong to the format and that this version does not act on; each is refused where it stands.
 private let unsupported = [
   "http.tokens", "http.tls",
-  "drain.reload",
-  "plugins.*.sha256",
-  "workers.*.memory", "workers.*.cpu", "workers.*.user", "workers.*.recycle",
-  "types.*.grace", "types.*.maxCrashes", "types.*.rateLimit", "types.*.concurrency", "types.*.tenantConcurrency",
+  "types.*.rateLimit", "types.*.concurrency", "types.*.tenantConcurrency",
 ]
 
 /// The unsupported keys that are members of the object at `pattern`, as in `types.*`; empty: the document.

@@ -18,16 +18,16 @@ package final class APIServer: Sendable {
   ///   - cors: origins whose pages may call the API.
   ///   - hosts: names beside loopback and `listen` that a `Host` header may say.
   ///   - store: where the tasks are; it must stay open until `stop` has returned.
-  ///   - status: what `readyz` tells.
-  ///   - schedules: those of the host's config.
+  ///   - status: what `readyz` tells, and what the host runs.
+  ///   - reload: applies a changed config.
   /// - Throws: `HTTPServerError` when the address cannot be had.
   package init(
     listen: HTTPAddress, maxBody: Int, cors: [String], hosts: [String], store: TaskStore, status: HostStatus,
-    schedules: [Schedule]
+    reload: @escaping @Sendable () async throws(ReloadRefusal) -> ReloadReport
   ) throws(HTTPServerError) {
     let waits = OpenWaits()
     let access = AccessRule(listen: listen, hosts: hosts, cors: cors)
-    let router = Router(access: access, endpoints: RouteTable.endpoints(store, status, schedules, waits))
+    let router = Router(access: access, endpoints: RouteTable.endpoints(store, status, waits, reload: reload))
     server = try HTTPServer(
       listen: listen, maxBody: maxBody, problem: { Problem($0).response },
       handler: { router.handle($0, $1) })

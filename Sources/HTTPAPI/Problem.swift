@@ -16,9 +16,11 @@ enum ProblemCode: String, Sendable, CaseIterable {
   case forbiddenTransition = "forbidden_transition"
   case handlerPending = "handler_pending"
   case keyTaken = "key_taken"
+  case reloadRunning = "reload_running"
   case noResult = "no_result"
   case tooLarge = "too_large"
   case tooMany = "too_many"
+  case reloadRefused = "reload_refused"
   case queueFull = "queue_full"
   case `internal`
   case redisUnavailable = "redis_unavailable"
@@ -30,9 +32,10 @@ enum ProblemCode: String, Sendable, CaseIterable {
     case .forbidden: (403, "Forbidden")
     case .unknownTask, .unknownType, .unknownPath: (404, "Not Found")
     case .methodNotAllowed: (405, "Method Not Allowed")
-    case .notFinal, .forbiddenTransition, .handlerPending, .keyTaken: (409, "Conflict")
+    case .notFinal, .forbiddenTransition, .handlerPending, .keyTaken, .reloadRunning: (409, "Conflict")
     case .noResult: (410, "Gone")
     case .tooLarge, .tooMany: (413, "Content Too Large")
+    case .reloadRefused: (422, "Unprocessable Content")
     case .queueFull: (429, "Too Many Requests")
     case .internal: (500, "Internal Server Error")
     case .redisUnavailable: (503, "Service Unavailable")

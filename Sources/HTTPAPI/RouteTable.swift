@@ -5,7 +5,8 @@ internal import TaskStore
 /// Every path of the API; a path in words stands before one with `{…}` that it fits too.
 enum RouteTable {
   static func endpoints(
-    _ store: TaskStore, _ status: HostStatus, _ schedules: [Schedule], _ waits: OpenWaits
+    _ store: TaskStore, _ status: HostStatus, _ waits: OpenWaits,
+    reload: @escaping @Sendable () async throws(ReloadRefusal) -> ReloadReport
   ) -> [Endpoint] {
     [
       Endpoint("/v1/tasks", SubmitRoute.submit(store), ListRoute.list(store)),
@@ -24,7 +25,10 @@ enum RouteTable {
       Endpoint("/v1/types/{type}", TypeRoutes.one(store, status)),
       Endpoint("/v1/types/{type}/pause", TypeRoutes.pause(store, status)),
       Endpoint("/v1/types/{type}/resume", TypeRoutes.resume(store, status)),
-      Endpoint("/v1/schedules", ScheduleRoutes.all(store, schedules)),
+      Endpoint("/v1/schedules", ScheduleRoutes.all(store, status)),
+      Endpoint("/v1/workers", WorkerRoutes.workers(store, status)),
+      Endpoint("/v1/plugins", WorkerRoutes.plugins(status)),
+      Endpoint("/v1/reload", ReloadRoute.reload(reload)),
       Endpoint("/healthz", HealthRoutes.alive()),
       Endpoint("/readyz", HealthRoutes.ready(status)),
     ]

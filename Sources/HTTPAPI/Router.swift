@@ -90,7 +90,6 @@ extension Router {
   static let planned: [(method: String, path: PathPattern)] = [
     ("GET", "/v1/tasks/{id}/events"), ("GET", "/v1/events"),
     ("POST", "/v1/groups"), ("GET", "/v1/groups/{id}"), ("POST", "/v1/groups/{id}/cancel"),
-    ("GET", "/v1/workers"), ("GET", "/v1/plugins"), ("POST", "/v1/reload"),
     ("GET", "/metrics"), ("GET", "/openapi.json"), ("GET", "/"),
   ]
 }

@@ -4,7 +4,7 @@ internal import Glibc
 internal import Threading
 internal import TaskModel
 
-/// Writes the log to standard error, one line per event; may be called from any thread.
+/// Writes the log, one line per event, to standard error or where it is told to; may be called from any thread.
 package enum Log {
   package enum Level: Int, Sendable, Comparable, CaseIterable {
     case debug, info, warning, error
@@ -31,15 +31,17 @@ package enum Log {
     var json = isatty(STDERR_FILENO) == 0
     /// Stands in every line, as in `host` or `worker article/1`.
     var source = "roost"
+    var descriptor = STDERR_FILENO
   }
 
   private static let settings = Lock(Settings())
 
-  package static func configure(level: Level, format: Format, source: String) {
+  package static func configure(level: Level, format: Format, source: String, descriptor: Int32 = STDERR_FILENO) {
     settings.withLock {
       $0.level = level
-      $0.json = format == .json || format == .auto && isatty(STDERR_FILENO) == 0
+      $0.json = format == .json || format == .auto && isatty(descriptor) == 0
       $0.source = source
+      $0.descriptor = descriptor
     }
   }
 
@@ -65,7 +67,12 @@ package enum Log {
   package static func write(
     _ level: Level, _ message: () -> String, _ fields: KeyValuePairs<String, String> = [:]
   ) {
-    let current = settings.withLock { ($0.level, $0.json, $0.source) }
+    write(level, message, fields: fields.map { ($0.key, $0.value) })
+  }
+
+  /// The same with fields that depend on the case.
+  package static func write(_ level: Level, _ message: () -> String, fields: [(String, String)]) {
+    let current = settings.withLock { ($0.level, $0.json, $0.source, $0.descriptor) }
     guard level >= current.0 else { return }
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
@@ -78,7 +85,7 @@ package enum Log {
     line.withUnsafeBytes { bytes in
       var rest = bytes[...]
       while !rest.isEmpty {
-        let written = Glibc.write(STDERR_FILENO, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
+        let written = Glibc.write(current.3, UnsafeRawBufferPointer(rebasing: rest).baseAddress, rest.count)
         if written < 0, errno == EINTR { continue }
         guard written > 0 else { return }
         rest = rest.dropFirst(written)
@@ -87,7 +94,7 @@ package enum Log {
   }
 
   private static func jsonLine(
-    _ time: String, _ level: Level, _ source: String, _ message: String, _ fields: KeyValuePairs<String, String>
+    _ time: String, _ level: Level, _ source: String, _ message: String, _ fields: [(String, String)]
   ) -> [UInt8] {
     var writer = JSONWriter()
     writer.beginObject()
@@ -101,11 +108,11 @@ package enum Log {
   }
 
   private static func textLine(
-    _ time: String, _ level: Level, _ source: String, _ message: String, _ fields: KeyValuePairs<String, String>
+    _ time: String, _ level: Level, _ source: String, _ message: String, _ fields: [(String, String)]
   ) -> [UInt8] {
     let name = level.name.uppercased()
     let padding = String(repeating: " ", count: 8 - name.utf8.count)
-    let tail = fields.map { " \($0.key)=\($0.value)" }.joined()
+    let tail = fields.map { " \($0.0)=\($0.1)" }.joined()
     // A message of somebody else must not forge a second line or move the cursor.
     let safe = (message + tail).unicodeScalars.map { $0.value < 0x20 || $0.value == 0x7f ? " " : String($0) }.joined()
     return Array("\(time) \(name)\(padding)\(source): \(safe)".utf8)

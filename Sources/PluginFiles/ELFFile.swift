@@ -22,7 +22,10 @@ struct ELFFile {
   private static let dynamic: UInt32 = 2
 
   /// Checks that this is a shared library of this machine and that all of it is there; the descriptor stays the caller's.
-  init(_ descriptor: Int32, size: UInt64, _ place: PluginPlace) throws(PluginError) {
+  init(_ descriptor: Int32, _ place: PluginPlace) throws(PluginError) {
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw .unreadable(place, reason: errorText(errno)) }
+    let size = UInt64(max(0, status.st_size))
     self.descriptor = descriptor
     self.size = size
     self.place = place

@@ -24,9 +24,15 @@ package enum PluginError: Error, Sendable, Equatable {
   case architecture(PluginPlace, found: String, expected: String)
   case notShared(PluginPlace, found: String)
   case noEntry(PluginPlace, entry: String, closest: String?)
+  case otherDigest(PluginPlace, found: String, expected: String)
+  case changing(PluginPlace)
+  case notCopied(PluginPlace, to: String, reason: String)
   case dependencyMissing(PluginPlace, dependency: String)
   case symbolUndefined(PluginPlace, symbol: String)
   case loadFailed(PluginPlace, reason: String)
+  /// The process that loaded it ended.
+  case crashed(PluginPlace, end: String)
+  case hangs(PluginPlace, seconds: Int)
   case abiTooNew(PluginPlace, needs: String, known: String)
   case refused(PluginPlace)
   case descriptor(PluginPlace, reason: String)
@@ -57,8 +63,10 @@ package enum PluginError: Error, Sendable, Equatable {
     switch self {
     case .notFound(let place, _), .notFile(let place, _), .permission(let place, _, _), .unreadable(let place, _),
       .truncated(let place, _, _), .notELF(let place), .damaged(let place, _), .architecture(let place, _, _),
-      .notShared(let place, _), .noEntry(let place, _, _), .dependencyMissing(let place, _),
-      .symbolUndefined(let place, _), .loadFailed(let place, _), .abiTooNew(let place, _, _), .refused(let place),
+      .notShared(let place, _), .noEntry(let place, _, _), .otherDigest(let place, _, _), .changing(let place),
+      .notCopied(let place, _, _),
+      .dependencyMissing(let place, _), .symbolUndefined(let place, _), .loadFailed(let place, _),
+      .crashed(let place, _), .hangs(let place, _), .abiTooNew(let place, _, _), .refused(let place),
       .descriptor(let place, _), .registerFailed(let place, _), .duplicateExport(let place, _, _),
       .settingsRefused(let place, _), .createFailed(let place, _), .startFailed(let place, _):
       place
@@ -76,9 +84,10 @@ extension PluginError {
   private var explanation: Explanation {
     switch self {
     case .notFound, .notFile, .permission, .unreadable, .truncated, .notELF, .damaged, .architecture, .notShared,
-      .noEntry:
+      .noEntry, .otherDigest, .changing, .notCopied:
       fileExplanation
-    case .dependencyMissing, .symbolUndefined, .loadFailed, .abiTooNew, .refused, .descriptor, .registerFailed,
+    case .dependencyMissing, .symbolUndefined, .loadFailed, .crashed, .hangs, .abiTooNew, .refused, .descriptor,
+      .registerFailed,
       .duplicateExport, .settingsRefused, .createFailed, .startFailed:
       loadExplanation
     }
@@ -112,6 +121,20 @@ extension PluginError {
       return (
         "PLUGIN_NO_ENTRY", "exports no \(entry)\(near)", "rebuild it with RoostPlugin, or mark the entry ROOST_EXPORT"
       )
+    case .otherDigest(let place, let found, let expected):
+      return (
+        "PLUGIN_HASH", "has the digest sha256:\(found), not sha256:\(expected)",
+        "put the right build there, or correct plugins.\(place.name).sha256"
+      )
+    case .changing:
+      return (
+        "PLUGIN_CHANGING", "changes while it is read", "copy it under another name first, then rename it"
+      )
+    case .notCopied(_, let path, let reason):
+      return (
+        "PLUGIN_COPY", "cannot be copied to \(path): \(reason)",
+        "make room there and let the user that runs the host write to it"
+      )
     default: preconditionFailure("a failure of loading is explained elsewhere")
     }
   }
@@ -134,6 +157,15 @@ extension PluginError {
       return (
         "PLUGIN_LOAD", "cannot be loaded: \(reason)",
         isMapped ? "see what ldd says about it" : "put it on a file system that is not mounted noexec"
+      )
+    case .crashed(_, let end):
+      return (
+        "PLUGIN_CRASH", "ended the process that loaded it (\(end))", "run `roost inspect` on it under gdb"
+      )
+    case .hangs(_, let seconds):
+      return (
+        "PLUGIN_TIMEOUT", "did not finish loading within \(seconds) s",
+        "see what its constructors or register_exports() wait for"
       )
     case .abiTooNew(_, let needs, let known):
       return (

@@ -12,11 +12,13 @@ struct TrustedPath {
   private static let linkLimit = 40
 
   /// Follows the path one step at a time, links included, and checks every directory that it passes.
-  init(_ place: PluginPlace) throws(PluginError) {
-    guard !place.path.isEmpty, !place.path.utf8.contains(0) else {
-      throw .notFound(place, missing: place.path)
+  ///
+  /// Errors are told of `place`.
+  init(_ place: PluginPlace, at path: String) throws(PluginError) {
+    guard !path.isEmpty, !path.utf8.contains(0) else {
+      throw .notFound(place, missing: path)
     }
-    var pending = Self.steps(of: Self.absolute(place.path))
+    var pending = Self.steps(of: Self.absolute(path))
     var done: [Substring] = []
     var warnings: [String] = []
     var links = 0

@@ -14,7 +14,7 @@ package final class PluginLibrary: @unchecked Sendable {
   package let pluginName: String
   package let version: String
   package let toolchain: String
-  /// `sha256:` and the digest of the file's content in hex.
+  /// `sha256:` and the digest of what is loaded in hex.
   package let build: String
   package let exports: [PluginExport]
   /// Sentences about what is risky but no reason to refuse.
@@ -28,13 +28,15 @@ package final class PluginLibrary: @unchecked Sendable {
   package var name: String { place.name }
   package var path: String { place.path }
 
-  /// Checks the file, loads it and asks it what it exports.
+  /// Checks the file, loads it and asks it what it exports; with `copy` that one is loaded, and all messages name `path`.
   ///
   /// Its code is never unloaded, so a file that is replaced under its path gives this process the old code again: load
   /// new builds from new paths. `log` takes the plugin's lines that belong to no task (nil: the log of this process). May be called from any thread,
   /// several times for one file; waits for other [control thread] calls to end.
-  package init(name: String, path: String, log: PluginLog? = nil) throws(PluginError) {
-    let file = try PluginFile(name: name, path: path)
+  package init(
+    name: String, path: String, copy: String? = nil, log: PluginLog? = nil
+  ) throws(PluginError) {
+    let file = try PluginFile(name: name, path: path, copy: copy)
     let log = log ?? { level, message in Log.write(level, { message }, ["plugin": name]) }
     let loaded = try ControlThread.take { () throws(PluginError) -> Loaded in try Loaded(file, log) }
     place = file.place
@@ -128,7 +130,9 @@ private struct Loaded: @unchecked Sendable {
 
   /// glibc says in English what went wrong; the text is all there is.
   private static func dlopenError(_ text: String, _ file: PluginFile) -> PluginError {
-    let own = file.resolvedPath + ": "
+    // What is loaded may be a copy under a name that means nothing to people.
+    let text = text.replacing(file.resolvedPath, with: file.place.path)
+    let own = file.place.path + ": "
     let reason = text.hasPrefix(own) ? String(text.dropFirst(own.count)) : text
     if let symbol = reason.suffix(after: "undefined symbol: ") {
       let name = symbol.prefix { $0 != " " && $0 != "," }

@@ -9,7 +9,7 @@ package struct PluginDescription: Sendable, Equatable {
   package let version: String
   package let toolchain: String
   package let path: String
-  /// `sha256:` and the digest of the file's content in hex.
+  /// `sha256:` and the digest of what was loaded in hex.
   package let build: String
   package let exports: [PluginExport]
   package let warnings: [String]
@@ -50,8 +50,12 @@ package struct PluginDescription: Sendable, Equatable {
 package enum PluginProbe {
   /// Runs the plugin's constructors, entry and register_exports() in this process and keeps its code loaded: meant for a
   /// process that is thrown away.
-  package static func inspect(path: String, name: String) throws(PluginError) -> PluginDescription {
-    PluginDescription(try PluginLibrary(name: name, path: path))
+  ///
+  /// With `copy` that file is loaded, and everything names `path`.
+  package static func inspect(
+    path: String, name: String, copy: String? = nil
+  ) throws(PluginError) -> PluginDescription {
+    PluginDescription(try PluginLibrary(name: name, path: path, copy: copy))
   }
 }
 

@@ -21,17 +21,39 @@ struct ChildProcess: Sendable {
     }
   }
 
+  /// How a program is started, beside its words.
+  struct Setting {
+    var environment: [String: String]
+    var directory: String?
+    /// They become 0, 1, 2 and so on (-1: nothing).
+    var descriptors: [Int32]
+    /// What the kernel sends when the calling thread ends.
+    var deathSignal = SIGKILL
+    var user: UserAccount?
+    /// An open `cgroup.procs`.
+    var cgroup: Int32 = -1
+  }
+
   /// Starts a program in a process group of its own.
-  ///
-  /// `descriptors` become 0, 1, 2 and so on (-1: nothing); the kernel sends `deathSignal` when the calling thread ends.
-  static func start(
-    _ path: String, _ words: [String], environment: [String: String], directory: String?, descriptors: [Int32],
-    deathSignal: Int32
-  ) throws(HostError) -> ChildProcess {
-    var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
-    var envp: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
-    defer { for pointer in argv + envp { free(pointer) } }
-    let pid = roost_spawn(path, &argv, &envp, directory, descriptors, Int32(descriptors.count), deathSignal, 1)
+  static func start(_ path: String, _ words: [String], _ setting: Setting) throws(HostError) -> ChildProcess {
+    let argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+    let envp: [UnsafeMutablePointer<CChar>?] = setting.environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
+    let texts = [strdup(path), setting.directory.map { strdup($0) } ?? nil]
+    defer { for pointer in argv + envp + texts { free(pointer) } }
+    let pid = argv.withUnsafeBufferPointer { argv in
+      envp.withUnsafeBufferPointer { envp in
+        setting.descriptors.withUnsafeBufferPointer { fds in
+          (setting.user?.groups ?? []).withUnsafeBufferPointer { groups in
+            var start = roost_start(
+              path: texts[0], argv: argv.baseAddress, envp: envp.baseAddress, directory: texts[1],
+              fds: fds.baseAddress, fd_count: Int32(fds.count), death_signal: setting.deathSignal, group: 1,
+              cgroup: setting.cgroup, changes_user: setting.user == nil ? 0 : 1, user: setting.user?.id ?? 0,
+              primary_group: setting.user?.group ?? 0, groups: groups.baseAddress, group_count: Int32(groups.count))
+            return roost_spawn(&start)
+          }
+        }
+      }
+    }
     guard pid > 0 else { throw .system("cannot start \(path): \(String(cString: strerror(-pid)))") }
     let pidfd = roost_pidfd_open(pid)
     guard pidfd >= 0 else {

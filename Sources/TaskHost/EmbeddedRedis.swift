@@ -54,8 +54,10 @@ final class EmbeddedRedis: @unchecked Sendable {
       "--auto-aof-rewrite-min-size", "256mb", "--rdbcompression", "no",
     ]
     let process = try ChildProcess.start(
-      program, words, environment: ChildProcess.ownEnvironment, directory: config.directory,
-      descriptors: [-1, 2, 2, lock], deathSignal: SIGTERM)
+      program, words,
+      ChildProcess.Setting(
+        environment: ChildProcess.ownEnvironment, directory: config.directory, descriptors: [-1, 2, 2, lock],
+        deathSignal: SIGTERM))
     self.process = process
     let end = roost_boottime_millis() + Self.answerPatience
     while !answers, roost_boottime_millis() < end {

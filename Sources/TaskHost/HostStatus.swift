@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import CSystemShims
+internal import FlightBoard
 package import TaskModel
+internal import TaskStore
 internal import Threading
 
 /// What the host's threads know of its health, its workers and its plugins; may be asked from any thread.
@@ -45,11 +48,22 @@ package final class HostStatus: Sendable {
     case halfOpen = "half-open"
   }
 
+  /// A worker process whose board can be read.
+  struct Process: Sendable {
+    let id: String
+    let name: String
+    let pid: Int32
+    let generation: Int
+    let board: FlightBoard
+    let plan: WorkerPlan
+  }
+
   private struct State {
     var loading: Set<String> = []
     var isDraining = false
     var busy: [String: [String: Int]] = [:]
-    var workers: [Worker] = []
+    /// Looks at what they run when it is asked.
+    var workers: @Sendable () -> [Worker] = { [] }
     var plugins: [Plugin] = []
     var breakers: [String: Breaker] = [:]
     var schedules: [Schedule] = []
@@ -58,10 +72,10 @@ package final class HostStatus: Sendable {
   }
 
   private let state = Monitor(State())
-  private let isConnected: @Sendable () -> Bool
+  private let store: TaskStore
 
-  init(isConnected: @escaping @Sendable () -> Bool) {
-    self.isConnected = isConnected
+  init(_ store: TaskStore) {
+    self.store = store
   }
 
   /// Why the host is not ready; empty when it is.
@@ -69,13 +83,19 @@ package final class HostStatus: Sendable {
     let (loading, isDraining) = state.withLock { ($0.loading, $0.isDraining) }
     var reasons: [String] = []
     if isDraining { reasons.append("the host is draining") }
-    if !isConnected() { reasons.append("Redis does not answer") }
+    if !store.isConnected { reasons.append("Redis does not answer") }
     for label in loading.sorted() { reasons.append("worker \(label) has not loaded its plugins yet") }
     return reasons
   }
 
   /// What is wrong although the host is ready: open breakers, a clock that jumped.
-  package var troubles: [String] { state.withLock { $0.troubles.sorted { $0.key < $1.key }.map(\.value) } }
+  package var troubles: [String] {
+    let known = state.withLock { $0.troubles }.sorted { $0.key < $1.key }.map(\.value)
+    return store.clock.isPlausible ? known : [Self.doubtfulClock] + known
+  }
+
+  static let doubtfulClock =
+    "the clock of Redis has jumped by more than a minute: nothing is trimmed and nothing expires until it is right again, or a reload says that it is"
 
   /// Tasks of the type that this host's workers run just now, as of their last heartbeats.
   package func busy(_ type: String) -> Int {
@@ -83,7 +103,20 @@ package final class HostStatus: Sendable {
   }
 
   /// The worker processes, by name and then by age.
-  package var workers: [Worker] { state.withLock { $0.workers } }
+  package var workers: [Worker] { state.withLock { $0.workers }() }
+
+  private func read(_ processes: [Process]) -> [Worker] {
+    let (boot, monotonic) = (roost_boottime_millis(), MonotonicClock.now)
+    return processes.map { process in
+      let flights = process.board.flights.filter { $0.kind == .attempt }.map { flight in
+        Worker.Flight(
+          task: flight.task, type: process.plan.typeName(flight.type),
+          startedAt: store.clock.time(at: monotonic - (boot - flight.startedAt) * 1_000_000))
+      }
+      return Worker(
+        id: process.id, name: process.name, pid: process.pid, generation: process.generation, flights: flights)
+    }
+  }
   /// The plugins, by name.
   package var plugins: [Plugin] { state.withLock { $0.plugins } }
   /// Those of the config that is in force.
@@ -93,7 +126,27 @@ package final class HostStatus: Sendable {
   func setLoading(_ labels: Set<String>) { state.withLock { $0.loading = labels } }
   func loaded(_ label: String) { state.withLock { _ = $0.loading.remove(label) } }
   func drains() { state.withLock { $0.isDraining = true } }
-  func worker(_ label: String, isBusyWith busy: [String: Int]) { state.withLock { $0.busy[label] = busy } }
-  func ended(_ label: String) { state.withLock { $0.busy[label] = nil } }
+  func worker(_ id: String, isBusyWith busy: [String: Int]) { state.withLock { $0.busy[id] = busy } }
+  func ended(_ id: String) { state.withLock { $0.busy[id] = nil } }
+  func set(processes: [Process]) {
+    let ordered = processes.sorted { $0.name < $1.name }
+    state.withLock { $0.workers = { [weak self] in self?.read(ordered) ?? [] } }
+  }
+
+  /// Those that are not closed, by worker.
+  func set(breakers: [String: Breaker]) {
+    state.withLock { state in
+      for name in state.breakers.keys { state.troubles["breaker " + name] = nil }
+      state.breakers = breakers
+      for (name, breaker) in breakers {
+        state.troubles["breaker " + name] =
+          "the breaker of worker \(name) is \(breaker.rawValue): its processes died too often"
+      }
+    }
+  }
   func set(_ schedules: [Schedule]) { state.withLock { $0.schedules = schedules } }
+  func set(workers: [Worker]) { state.withLock { $0.workers = { workers } } }
+  func set(plugins: [Plugin]) { state.withLock { $0.plugins = plugins } }
+  /// `trouble` is told under the key until it is set to nil.
+  func set(trouble: String?, for key: String) { state.withLock { $0.troubles[key] = trouble } }
 }

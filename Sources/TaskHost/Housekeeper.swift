@@ -15,7 +15,12 @@ internal import WorkerControl
 final class Housekeeper: Sendable {
   private struct State {
     var beats: [String: (beat: Housekeeping.Beat, number: Int64, channel: ControlChannel)] = [:]
-    var toReap: [String] = []
+    var toReap: [(worker: String, loss: WorkerLoss)] = []
+    var types: [TypeDefinition]
+    var schedules: [Schedule]
+    var lease: Duration
+    /// Changes with the schedules, so that those of before are not gone on with.
+    var edition = 0
     /// On the monotonic clock: something comes due that the last heartbeat could not know of.
     var soonest: Int64?
     /// Workers of this host that have beaten and are not dead yet.
@@ -32,12 +37,11 @@ final class Housekeeper: Sendable {
 
   private let store: TaskStore
   private let name: String
-  private let types: [TypeDefinition]
-  private let schedules: [Schedule]
-  private let lease: Duration
-  private let state = Monitor(State())
+  private let state: Monitor<State>
   /// Called with the id of a worker of this host whose lease was taken: it must end.
   private let lost: @Sendable (String) -> Void
+  /// Called with how many tasks of each type wait to run alone.
+  private let alone: @Sendable ([String: Int]) -> Void
 
   /// Nanoseconds that trimming may take of one round.
   static let trimTime: Int64 = 300_000_000
@@ -48,14 +52,21 @@ final class Housekeeper: Sendable {
 
   init(
     store: TaskStore, name: String, types: [TypeDefinition], schedules: [Schedule], lease: Duration,
-    lost: @escaping @Sendable (String) -> Void
+    lost: @escaping @Sendable (String) -> Void, alone: @escaping @Sendable ([String: Int]) -> Void
   ) {
     self.store = store
     self.name = name
-    self.types = types
-    self.schedules = schedules
-    self.lease = lease
+    state = Monitor(State(types: types, schedules: schedules, lease: lease))
     self.lost = lost
+    self.alone = alone
+  }
+
+  /// Another config is in force.
+  func apply(types: [TypeDefinition], schedules: [Schedule], lease: Duration) {
+    state.withLock { state in
+      (state.types, state.schedules, state.lease) = (types, schedules, lease)
+      state.edition += 1
+    }
   }
 
   func note(_ beat: Housekeeping.Beat, number: Int64, from channel: ControlChannel) {
@@ -73,11 +84,11 @@ final class Housekeeper: Sendable {
   }
 
   /// The worker's process, and everything descended from it, is gone.
-  func reap(_ worker: String) {
+  func reap(_ worker: String, _ loss: WorkerLoss) {
     state.withLock { state in
       state.beats[worker] = nil
       state.own.remove(worker)
-      state.toReap.append(worker)
+      state.toReap.append((worker, loss))
     }
     state.signal()
   }
@@ -115,17 +126,21 @@ final class Housekeeper: Sendable {
     }
   }
 
+  /// How long the heartbeat of a foreign worker may stand still.
+  private var lease: Duration { state.withLock { $0.lease } }
+
   private func serve(_ redis: Housekeeping, _ schedules: inout ScheduleLoop?) throws(RedisError) {
     schedules?.forget()
     let period = max(20, min(1000, lease.millis / 10)) * 1_000_000
     // Seen on this connection only: an unbroken one is what makes a count that stands still a sign of death.
     var sightings: [String: Sighting] = [:]
     var refreshAt: Int64 = 0
+    var edition = state.withLock { $0.edition }
     let start = MonotonicClock.now
     var next = start
     while true {
-      while let worker = state.withLock({ $0.toReap.first }) {
-        try redis.reap(worker)
+      while let (worker, loss) = state.withLock({ $0.toReap.first }) {
+        try redis.reap(worker, loss)
         state.withLock { _ = $0.toReap.removeFirst() }
         Log.debug("took the lease of worker \(worker)")
       }
@@ -138,12 +153,15 @@ final class Housekeeper: Sendable {
         state.withLock { if $0.soonest.map({ $0 <= now }) ?? false { $0.soonest = nil } }
         let report = try beat(redis)
         try takeStaleLeases(redis, report, &sightings)
-        try trim(redis, report)
+        if store.clock.isPlausible { try trim(redis, report) }
         if report.hasMore {
           next = now
         } else {
           // Redis' clock is known from here on.
-          var loop = schedules ?? ScheduleLoop(self.schedules, start: report.now)
+          let (wanted, current) = state.withLock { ($0.schedules, $0.edition) }
+          if edition != current { schedules = nil }
+          edition = current
+          var loop = schedules ?? ScheduleLoop(wanted, start: report.now)
           defer { schedules = loop }
           try loop.run(redis, now: report.now)
           if let due = [report.nextDue, loop.nextDue].compactMap({ $0 }).min() {
@@ -174,9 +192,16 @@ final class Housekeeper: Sendable {
       defer { state.beats = [:] }
       return Array(state.beats.values)
     }
-    let report = try redis.beat(host: store.hostID, types: types.map(\.name), workers: beats.map(\.beat))
+    let report = try redis.beat(
+      host: store.hostID, types: state.withLock { $0.types }.map(\.name), workers: beats.map(\.beat),
+      latest: store.clock.latestPlausible)
+    let wasPlausible = store.clock.isPlausible
     store.clock.heard(report.now)
+    if wasPlausible, !store.clock.isPlausible {
+      Log.error("\(HostStatus.doubtfulClock)")
+    }
     store.note(report.backlogs)
+    alone(report.alone)
     if !report.isKnown, store.wasConnected { store.registerAgain() }
     for entry in beats where !report.lost.contains(entry.beat.worker) {
       // A worker that has just gone is noticed by its process, not here.
@@ -221,6 +246,7 @@ final class Housekeeper: Sendable {
 
   private func trim(_ redis: Housekeeping, _ report: Housekeeping.Report) throws(RedisError) {
     let end = MonotonicClock.now + Self.trimTime
+    let types = state.withLock { $0.types }
     for list in report.finished {
       guard let type = types.first(where: { $0.name == list.type }) else { continue }
       let before = Timestamp(millis: report.now.millis - type.retentionAge.millis)

@@ -34,8 +34,9 @@ package enum PluginProber {
     do throws(HostError) {
       process = try ChildProcess.start(
         "/proc/self/exe", ["roost", "probe", path, "--name", name],
-        environment: WorkerPlan.environment(of: nil, from: ChildProcess.ownEnvironment),
-        directory: directory, descriptors: [-1, 2, 2, ends[1]], deathSignal: SIGKILL)
+        ChildProcess.Setting(
+          environment: WorkerPlan.environment(of: nil, from: ChildProcess.ownEnvironment),
+          directory: directory, descriptors: [-1, 2, 2, ends[1]]))
     } catch {
       close(ends[1])
       throw Failure(message: error.description)

@@ -3,6 +3,7 @@ package import Config
 internal import CSystemShims
 internal import Glibc
 internal import Logging
+internal import PluginFiles
 internal import TaskModel
 package import TaskStore
 internal import Threading
@@ -10,13 +11,23 @@ internal import WorkerControl
 
 /// A host: its Redis, its store, its workers and its housekeeping, from start to orderly stop.
 package final class TaskHost: Sendable {
+  /// That of the start; the one in force is the supervisor's.
   package let config: Config
   package let store: TaskStore
   package let status: HostStatus
   private let embedded: EmbeddedRedis?
-  private let lostWorkers = Monitor<[String]>([])
+  private let configPath: String
+  private let files: PluginDirectory
+  private let news = Monitor(News())
+  let reloads: ReloadQueue
   /// Wakes the main loop.
   private let bell: Int32
+
+  /// What other threads leave for the main loop.
+  private struct News {
+    var lostWorkers: [String] = []
+    var alone: [String: Int]?
+  }
 
   /// How a run ended.
   package enum Ending: Sendable, Equatable {
@@ -33,8 +44,11 @@ package final class TaskHost: Sendable {
   static let hurriedTime: Int64 = 500
 
   /// Takes the directory of an embedded Redis, for which it may have to wait; starts nothing yet.
-  package init(_ config: Config) throws(HostError) {
+  ///
+  /// `path` is that of the config, which reloads read anew.
+  package init(_ config: Config, path: String) throws(HostError) {
     self.config = config
+    configPath = path
     let address: RedisAddress
     switch config.redis.source {
     case .embedded(let redis):
@@ -44,11 +58,15 @@ package final class TaskHost: Sendable {
       embedded = nil
       address = given
     }
+    let directory: String? = if case .embedded(let redis) = config.redis.source { redis.directory } else { nil }
+    files = try PluginDirectory(embedded: directory)
     let store = TaskStore(address: address, prefix: config.redis.prefix, name: config.name)
     self.store = store
-    status = HostStatus { store.isConnected }
+    status = HostStatus(store)
     status.set(Schedule.all(of: config))
-    bell = roost_eventfd()
+    let bell = roost_eventfd()
+    self.bell = bell
+    reloads = ReloadQueue { Self.ring(bell) }
   }
 
   deinit {
@@ -70,14 +88,15 @@ package final class TaskHost: Sendable {
     try embedded?.start()
     store.start(types: config.definitions)
     let housekeeper = Housekeeper(
-      store: store, name: config.name, types: config.definitions, schedules: status.schedules, lease: config.lease
-    ) { worker in
-      self.lostWorkers.withLock { $0.append(worker) }
-      self.ring()
-    }
+      store: store, name: config.name, types: config.definitions, schedules: status.schedules, lease: config.lease,
+      lost: { worker in self.leave { $0.lostWorkers.append(worker) } },
+      alone: { counts in self.leave { $0.alone = counts } })
+    let output = OutputReader()
+    let reader = NativeThread(name: "output") { output.run() }
     let supervisor = Supervisor(
-      config: config, redis: store.address, environment: ChildProcess.ownEnvironment, status: status,
-      housekeeper: housekeeper)
+      try firstGeneration(), redis: store.address, status: status, housekeeper: housekeeper, output: output)
+    supervisor.tookOver = { self.apply($0, housekeeper) }
+    supervisor.prepared = { self.reloads.end($0) }
     store.whenDueSoon { housekeeper.comesDue(inMillis: $0) }
     let isEmbedded = embedded != nil
     // Workers of an embedded Redis start once the leases of its last life are taken: their tasks are to be had again.
@@ -90,6 +109,11 @@ package final class TaskHost: Sendable {
     }
 
     let ending: Ending
+    defer {
+      files.remove()
+      output.stop()
+      reader.join()
+    }
     do {
       ending = try serve(signals, supervisor, mayStart)
     } catch {
@@ -118,33 +142,33 @@ package final class TaskHost: Sendable {
     while true {
       if mayStart.withLock({ $0 }) { supervisor.startDue() }
       let now = roost_boottime_millis()
-      var timeout = supervisor.nextStart(now: now) ?? 1000
+      var timeout = supervisor.nextLook(now: now)
       if let drainEnd { timeout = min(timeout, max(0, drainEnd - now)) }
       if !store.isConnected { timeout = min(timeout, 100) }
       wait(
         [signals, bell, embedded?.process?.pidfd ?? -1] + supervisor.descriptors, timeout: max(1, min(1000, timeout)))
 
       silence()
-      for id in lostWorkers.withLock({ lost in
-        defer { lost = [] }; return lost
-      }) { supervisor.kill(worker: id) }
+      hearNews(supervisor)
       supervisor.handle()
       Orphans.collect(except: supervisor.pids.union([embedded?.process?.pid].compactMap { $0 }))
       if !store.wasConnected, let refusal = store.refusal { throw .redisUnusable(refusal) }
       if let issues = supervisor.refusals { throw .pluginsRefused(issues.map { "\($0.path): \($0.message)" }) }
       if let embedded { try keep(embedded, &redisStartAt, &redisBackoff) }
+      reload(supervisor)
 
       switch roost_next_signal(signals) {
       case 0: break
-      case SIGHUP: Log.warning("reload is not supported yet; restart the host to apply a changed config")
+      case SIGHUP: reloads.ask { _ in }
       case _ where drainEnd != nil:
         Log.warning("second signal: workers are killed, and what they ran is given back")
         supervisor.killAll()
         return .hurried
       case let signal:
-        Log.info("signal \(signal): taking stops; running tasks have \(config.drain.stop.millis / 1000) s to finish")
-        supervisor.drain(within: config.drain.stop)
-        drainEnd = roost_boottime_millis() + config.drain.stop.millis
+        let drain = supervisor.generation.config.drain.stop
+        Log.info("signal \(signal): taking stops; running tasks have \(drain.millis / 1000) s to finish")
+        supervisor.drain(within: drain)
+        drainEnd = roost_boottime_millis() + drain.millis
       }
       if let drainEnd {
         if supervisor.isEmpty { return .orderly }
@@ -155,6 +179,50 @@ package final class TaskHost: Sendable {
         }
       }
     }
+  }
+
+  private func hearNews(_ supervisor: Supervisor) {
+    let news = news.withLock { news in
+      defer { news = News() }
+      return news
+    }
+    for id in news.lostWorkers { supervisor.kill(worker: id) }
+    if let alone = news.alone { supervisor.waitAlone(alone) }
+  }
+
+  // MARK: Generations
+
+  private func firstGeneration() throws(HostError) -> Generation {
+    do throws(GenerationRefused) {
+      return try Generation.make(1, config, in: files.store)
+    } catch {
+      throw .pluginsRefused(error.issues.map { "\($0.path): \($0.message)" })
+    }
+  }
+
+  private func reload(_ supervisor: Supervisor) {
+    let (before, number) = (supervisor.generation.config, supervisor.generation.number + 1)
+    let isPossible = !supervisor.isDraining
+    reloads.begin(isPossible: isPossible) { [configPath, files] in
+      Generation.prepare(number, path: configPath, after: before, in: files.store)
+    }
+    guard let next = reloads.next() else { return }
+    // Those of the one in force may have to be started again, and those before it may come back.
+    files.store.removeAll(except: supervisor.digests.union(next.digests))
+    if isPossible, supervisor.candidate == nil { supervisor.prepare(next) } else { reloads.end(.failure(.stopping)) }
+  }
+
+  /// A generation has taken over: what else stands in its config holds too.
+  private func apply(_ generation: Generation, _ housekeeper: Housekeeper) {
+    let config = generation.config
+    let schedules = Schedule.all(of: config)
+    store.clock.trust()
+    store.replaceTypes(config.definitions)
+    status.set(schedules)
+    housekeeper.apply(types: config.definitions, schedules: schedules, lease: config.lease)
+    Log.configure(
+      level: Log.Level.allCases.first { $0.name == config.log.level.rawValue } ?? .info,
+      format: Log.Format(rawValue: config.log.format.rawValue) ?? .auto, source: config.name)
   }
 
   /// Starts the embedded Redis again when it has died, with growing pauses.
@@ -204,7 +272,14 @@ package final class TaskHost: Sendable {
     poll(&polls, nfds_t(polls.count), Int32(timeout))
   }
 
-  private func ring() {
+  private func leave(_ change: (inout News) -> Void) {
+    news.withLock { change(&$0) }
+    ring()
+  }
+
+  private func ring() { Self.ring(bell) }
+
+  private static func ring(_ bell: Int32) {
     var one: UInt64 = 1
     write(bell, &one, MemoryLayout<UInt64>.size)
   }

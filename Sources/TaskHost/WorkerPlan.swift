@@ -6,29 +6,73 @@ internal import WorkerControl
 
 /// One worker process that config asks for.
 struct WorkerPlan: Sendable {
+  /// The name of the worker in config.
+  let worker: String
   /// `host/worker/number`, for people.
   let label: String
   let environment: [String: String]
+  /// Of one process.
+  let memory: Int?
+  let recycle: RecycleConfig
+  /// Nil: the host's own.
+  let user: UserAccount?
   private let plugins: [WorkerAssignment.Plugin]
   private let types: [WorkerAssignment.TaskType]
+  private let runsAlone: Bool
+
+  /// Whether its memory is looked at.
+  var isMeasured: Bool { memory != nil || recycle.memory != nil }
+  var pluginNames: [String] { plugins.map(\.name) }
+  /// The name of the type that has this place in the assignment.
+  func typeName(_ index: Int) -> String { types.indices.contains(index) ? types[index].name : "" }
 
   /// Every worker process of a config; workers without types are left out.
-  static func plans(_ config: Config, environment: [String: String]) -> [WorkerPlan] {
+  ///
+  /// `copies` are the files that are loaded, by the plugin's name in config.
+  static func plans(_ config: Config, copies: [String: String], environment: [String: String]) -> [WorkerPlan] {
     config.workers.sorted { $0.key < $1.key }.flatMap { name, worker -> [WorkerPlan] in
-      let types = config.types.filter { $0.value.worker == name }.sorted { $0.key < $1.key }
+      let types = config.types.filter { $0.value.worker == name }
       guard !types.isEmpty else { return [] }
-      let used = Set(types.flatMap { $0.value.plugins })
-      let plugins = config.plugins.filter { used.contains($0.key) }.sorted { $0.key < $1.key }.map { name, plugin in
-        WorkerAssignment.Plugin(
-          name: name, path: plugin.path, copy: plugin.path, settings: String(decoding: plugin.settings, as: UTF8.self))
-      }
-      let variables = Self.environment(of: worker.environment, from: environment)
       return (1...worker.processes).map { number in
         WorkerPlan(
-          label: "\(config.name)/\(name)/\(number)",
-          environment: variables, plugins: plugins,
-          types: types.map { WorkerAssignment.TaskType($0.key, $0.value) })
+          name, label: "\(config.name)/\(name)/\(number)", types: types, config, copies: copies,
+          environment: environment)
       }
+    }
+  }
+
+  /// The extra process that runs tasks of the type alone, one after the other.
+  static func alone(
+    _ type: String, _ config: Config, copies: [String: String], environment: [String: String]
+  ) -> WorkerPlan? {
+    guard let definition = config.types[type] else { return nil }
+    return WorkerPlan(
+      definition.worker, label: "\(config.name)/\(definition.worker)/alone-\(type)", types: [type: definition], config,
+      copies: copies, environment: environment, runsAlone: true)
+  }
+
+  private init(
+    _ name: String, label: String, types: [String: TypeConfig], _ config: Config, copies: [String: String],
+    environment: [String: String], runsAlone: Bool = false
+  ) {
+    worker = name
+    self.label = label
+    let limits = config.workers[name]
+    memory = limits?.memory
+    recycle = limits?.recycle ?? RecycleConfig()
+    user = limits?.user.flatMap { UserAccount(name: $0) }
+    self.environment = Self.environment(of: limits?.environment, from: environment)
+    self.runsAlone = runsAlone
+    let used = Set(types.values.flatMap(\.plugins))
+    plugins = config.plugins.filter { used.contains($0.key) }.sorted { $0.key < $1.key }.map { name, plugin in
+      WorkerAssignment.Plugin(
+        name: name, path: plugin.path, copy: copies[name] ?? plugin.path,
+        settings: String(decoding: plugin.settings, as: UTF8.self))
+    }
+    self.types = types.sorted { $0.key < $1.key }.map { name, type in
+      var type = WorkerAssignment.TaskType(name, type)
+      if runsAlone { (type.threads, type.handlerThreads) = (1, 1) }
+      return type
     }
   }
 
@@ -42,7 +86,8 @@ struct WorkerPlan: Sendable {
   func assignment(id: String, config: Config, redis: RedisAddress) -> WorkerAssignment {
     WorkerAssignment(
       id: id, label: label, redis: redis, prefix: config.redis.prefix, leaseMillis: config.lease.millis,
-      logLevel: config.log.level.rawValue, logFormat: config.log.format.rawValue, plugins: plugins, types: types)
+      logLevel: config.log.level.rawValue, logFormat: config.log.format.rawValue, plugins: plugins, types: types,
+      runsAlone: runsAlone)
   }
 }
 
@@ -53,7 +98,7 @@ extension WorkerAssignment.TaskType {
       name: name, executor: split(type.executor), callback: type.callback.map(split),
       exceptionHandler: type.exceptionHandler.map(split), threads: type.threads, handlerThreads: type.handlerThreads,
       maxResult: type.maxResult, retry: type.retry, handlerRetry: type.handlerRetry,
-      timeoutMillis: type.timeout?.millis)
+      timeoutMillis: type.timeout?.millis, graceMillis: type.grace.millis)
   }
 }
 
@@ -67,7 +112,7 @@ extension Config {
         threads: type.threads * (workers[type.worker]?.processes ?? 1), retentionAge: type.retention.age,
         retentionCount: type.retention.count, maxParams: type.maxParams, maxResult: type.maxResult, retry: type.retry,
         queueCapacity: type.queueCapacity, keyTTL: type.keyTTL, timeout: type.timeout,
-        maxCrashes: type.maxCrashes)
+        maxCrashes: type.maxCrashes, handlerRetry: type.handlerRetry)
     }
   }
 }

@@ -21,6 +21,7 @@ package struct TypeDefinition: Sendable, Equatable {
   package var timeout: Duration?
   /// Crashes of one task after which it is FAILED.
   package var maxCrashes: Int
+  package var handlerRetry: RetryPolicy
 
   /// The name of the handler that a task calls when it ends so.
   package func handler(of status: TaskStatus) -> String? { status == .completed ? callback : exceptionHandler }
@@ -28,7 +29,8 @@ package struct TypeDefinition: Sendable, Equatable {
   package init(
     name: String, executor: String, callback: String?, exceptionHandler: String?, worker: String, threads: Int,
     retentionAge: Duration, retentionCount: Int, maxParams: Int, maxResult: Int, retry: RetryPolicy = .task,
-    queueCapacity: Int = 100_000, keyTTL: Duration? = nil, timeout: Duration? = nil, maxCrashes: Int = 2
+    queueCapacity: Int = 100_000, keyTTL: Duration? = nil, timeout: Duration? = nil, maxCrashes: Int = 2,
+    handlerRetry: RetryPolicy = .handler
   ) {
     self.name = name
     self.executor = executor
@@ -45,5 +47,6 @@ package struct TypeDefinition: Sendable, Equatable {
     self.keyTTL = keyTTL
     self.timeout = timeout
     self.maxCrashes = maxCrashes
+    self.handlerRetry = handlerRetry
   }
 }

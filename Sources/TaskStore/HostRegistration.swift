@@ -10,6 +10,8 @@ final class HostRegistration: Sendable {
     var isKnown = false
     var lastNumber: Int64 = 0
     var types: [TypeDefinition] = []
+    /// Whether Redis has heard of other types than these.
+    var isOutdated = false
     var refusal: String?
   }
 
@@ -26,8 +28,13 @@ final class HostRegistration: Sendable {
   var refusal: String? { state.withLock { $0.refusal } }
   var isKnown: Bool { state.withLock { $0.isKnown } }
 
-  /// The types that this host runs; before `start`.
-  func setTypes(_ types: [TypeDefinition]) { state.withLock { $0.types = types } }
+  /// The types that this host runs, from the next registration on.
+  func setTypes(_ types: [TypeDefinition]) {
+    state.withLock { state in
+      state.types = types
+      state.isOutdated = true
+    }
+  }
 
   /// The call under way has its answer, or nobody waits for it any more: its number is never used again.
   func submitted() { state.withLock { $0.lastNumber += 1 } }
@@ -38,18 +45,28 @@ final class HostRegistration: Sendable {
 
   /// Makes the host known where Redis does not know it: at first, and when its lease was taken while it was away.
   func ensure(on connection: ScriptConnection, clock: RedisClock) throws(RedisError) {
-    let (host, isKnown) = state.withLock { ($0.host, $0.isKnown) }
+    let (host, isKnown, isOutdated) = state.withLock { ($0.host, $0.isKnown, $0.isOutdated) }
     if isKnown {
       let submits = try connection.redis.call(RedisCommand(words: "HEXISTS", connection.keys.submits, host))
       let hosts = try connection.redis.call(RedisCommand(words: "HEXISTS", connection.keys.hosts, host))
-      if submits == .integer(1), hosts == .integer(1) { return }
+      let isThere = submits == .integer(1) && hosts == .integer(1)
+      if isThere, !isOutdated { return }
       // A new id: under the old one, numbers start anew and a late call could be taken for a new one.
-      state.withLock { state in
-        state.host = RandomID.make()
-        state.lastNumber = 0
+      if !isThere {
+        state.withLock { state in
+          state.host = RandomID.make()
+          state.lastNumber = 0
+        }
       }
     }
-    let reply = try connection.run { connection in self.command(connection) }
+    state.withLock { $0.isOutdated = false }
+    let reply: RedisReply
+    do {
+      reply = try connection.run { connection in self.command(connection) }
+    } catch {
+      state.withLock { $0.isOutdated = true }
+      throw error
+    }
     guard let parts = reply.arrayValue, parts.count == 3, let millis = parts[0].integerValue else {
       throw .refused("register answered something else")
     }

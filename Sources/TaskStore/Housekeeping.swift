@@ -67,14 +67,15 @@ package final class Housekeeping {
 
   /// One round: heartbeats, what is due, lost wake tokens, and what retention has to look at.
   ///
-  /// While the clock is not trusted (`isClockTrusted`), nothing expires.
+  /// When Redis' clock says a later time than `latest`, nothing expires and no detached task ends at its deadline.
   package func beat(
-    host: String, types: [String], workers: [Beat], isClockTrusted: Bool = true
+    host: String, types: [String], workers: [Beat], latest: Timestamp = RedisClock.forever
   ) throws(RedisError) -> Report {
     let answer = try connection.run { connection in
       var call = connection.command(.heartbeat, capacity: 512)
       call.add(host)
       call.add(Int64(StoreLink.callTasks))
+      call.add(latest.millis)
       call.add(Int64(types.count))
       for type in types { call.add(type) }
       for beat in workers {
@@ -89,7 +90,8 @@ package final class Housekeeping {
     let numbers = parts[2].arrayValue ?? []
     var finished: [FinishedList] = []
     var backlogs: [String: Backlog] = [:]
-    for index in stride(from: 0, to: numbers.count - 6, by: 7) {
+    var alone: [String: Int] = [:]
+    for index in stride(from: 0, to: numbers.count - 7, by: 8) {
       let type = numbers[index].textValue ?? ""
       func number(_ offset: Int) -> Int64 { numbers[index + offset].integerValue ?? 0 }
       backlogs[type] = Backlog(pending: Int(number(1)), scheduled: Int(number(2)))
@@ -97,6 +99,7 @@ package final class Housekeeping {
         let oldest = number(offset) == 0 ? nil : Timestamp(millis: number(offset))
         finished.append(FinishedList(type: type, name: name, oldest: oldest, count: Int(number(offset + 1))))
       }
+      if number(7) > 0 { alone[type] = Int(number(7)) }
     }
     let pairs = parts[3].arrayValue ?? []
     var beats: [String: String] = [:]
@@ -107,15 +110,15 @@ package final class Housekeeping {
       now: Timestamp(millis: parts[0].integerValue ?? 0),
       lost: (parts[1].textValue ?? "").split(separator: " ").map(String.init), finished: finished,
       backlogs: backlogs, beats: beats, isKnown: parts[4] == .integer(1), hasMore: parts[5] == .integer(1),
-      nextDue: parts[6].integerValue.flatMap { $0 > 0 ? Timestamp(millis: $0) : nil }, alone: [:])
+      nextDue: parts[6].integerValue.flatMap { $0 > 0 ? Timestamp(millis: $0) : nil }, alone: alone)
   }
 
-  /// Takes the lease of a worker or host and gives back all it held.
+  /// Takes the lease of a worker or host and gives back all it held, but for what `loss` says of it.
   ///
   /// `count` is its heartbeat count when it was last looked at; nil: it is known to be dead. Returns false if it lives after all.
   @discardableResult
   package func reap(
-    _ worker: String, ifStillAt count: String? = nil, _ loss: WorkerLoss = WorkerLoss()
+    _ worker: String, _ loss: WorkerLoss = WorkerLoss(), ifStillAt count: String? = nil
   ) throws(RedisError) -> Bool {
     var expected = count ?? ""
     while true {
@@ -124,6 +127,7 @@ package final class Housekeeping {
         call.add(worker)
         call.add(RandomID.bytes(worker) ?? [])
         call.add(expected)
+        loss.append(to: &call)
         return call.command
       }
       guard let left = answer.integerValue, left >= 0 else { return false }

@@ -33,6 +33,8 @@ package struct StoredRecord: Sendable {
     case log = 8
     case key = 16
     case expires = 32
+    /// To run alone: it took a worker down, or may have.
+    case alone = 64
   }
 
   private let bytes: ArraySlice<UInt8>
@@ -58,6 +60,10 @@ package struct StoredRecord: Sendable {
   package var fence: ArraySlice<UInt8> { slice(32, 12) }
   package var priority: TaskPriority { TaskPriority(rawValue: byte(49)) ?? .normal }
   package var crashes: Int { Int(integer(52, 2)) }
+  /// How often its worker was lost while it ran, for a reason that nobody knows.
+  package var lostLeases: Int { Int(integer(54, 2)) }
+  /// The take whose attempt is to end as timed out; 0: none.
+  package var verdict: UInt32 { UInt32(integer(56, 4)) }
   package var createdAt: Timestamp { Timestamp(millis: Int64(integer(66, 6))) }
   package var dueAt: Timestamp? { time(72) }
   package var deadline: Timestamp? { time(78) }

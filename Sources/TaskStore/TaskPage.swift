@@ -33,7 +33,7 @@ private enum Place: String, CaseIterable {
   func lists(of status: TaskStatus?) -> [String] {
     switch self {
     case .running, .due: [rawValue]
-    case .queue: ["q", "qh", "ql"]
+    case .queue: ["q", "qh", "ql", "sq"]
     case .finished: status == nil ? ["done", "dead"] : status == .completed ? ["done"] : ["dead"]
     }
   }

@@ -34,6 +34,13 @@ package final class TaskStore: Sendable {
     watcher.start()
   }
 
+  /// This host runs other types from now on; Redis hears of it as soon as it can be reached.
+  package func replaceTypes(_ types: [TypeDefinition]) {
+    registration.setTypes(types)
+    self.types.setOwn(types)
+    link.reconnect()
+  }
+
   package func close() {
     watcher.close()
     link.close()

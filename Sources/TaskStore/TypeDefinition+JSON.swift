@@ -16,15 +16,18 @@ extension TypeDefinition {
     writer.member("retentionCount", Int64(retentionCount))
     writer.member("maxParams", Int64(maxParams))
     writer.member("maxResult", Int64(maxResult))
-    writer.key("retry")
-    writer.beginObject()
-    writer.member("attempts", Int64(retry.attempts))
-    writer.member("backoff", retry.backoff.millis)
-    writer.member("maxBackoff", retry.maxBackoff.millis)
-    writer.endObject()
+    for (key, policy) in [("retry", retry), ("handlerRetry", handlerRetry)] {
+      writer.key(key)
+      writer.beginObject()
+      writer.member("attempts", Int64(policy.attempts))
+      writer.member("backoff", policy.backoff.millis)
+      writer.member("maxBackoff", policy.maxBackoff.millis)
+      writer.endObject()
+    }
     writer.member("queueCapacity", Int64(queueCapacity))
     if let keyTTL { writer.member("keyTTL", keyTTL.millis) }
     if let timeout { writer.member("timeout", timeout.millis) }
+    writer.member("maxCrashes", Int64(maxCrashes))
     writer.endObject()
     return writer.bytes
   }
@@ -40,7 +43,8 @@ extension TypeDefinition {
       retentionCount: node["retentionCount"]?.integer ?? 0, maxParams: node["maxParams"]?.integer ?? 1 << 20,
       maxResult: node["maxResult"]?.integer ?? 4 << 20, retry: RetryPolicy(node["retry"], default: .task),
       queueCapacity: node["queueCapacity"]?.integer ?? 100_000, keyTTL: node["keyTTL"]?.milliseconds,
-      timeout: node["timeout"]?.milliseconds)
+      timeout: node["timeout"]?.milliseconds, maxCrashes: node["maxCrashes"]?.integer ?? 2,
+      handlerRetry: RetryPolicy(node["handlerRetry"], default: .handler))
   }
 }
 

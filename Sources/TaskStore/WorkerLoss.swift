@@ -9,6 +9,8 @@ package struct WorkerLoss: Sendable, Equatable {
     case crashed(TaskError)
     /// It may have: runs alone, at no attempt. A handler call spends a try.
     case suspect
+    /// It had started when its worker stood still: counts as a lost lease.
+    case lost
     /// The host ended the worker because of this attempt, which failed so (`timeout`, `memory`) and may be retried.
     case failed(TaskError)
   }
@@ -33,5 +35,63 @@ package struct WorkerLoss: Sendable, Equatable {
   package init(findings: [Finding] = [], counts: Bool = true) {
     self.findings = findings
     self.counts = counts
+  }
+}
+
+extension WorkerLoss {
+  /// Appends whether it counts, the findings one behind the other, and each error that they name once (Scripts/reap.lua).
+  ///
+  /// A call deals with one batch and the host does not know which, so that each call carries all of them.
+  func append(to call: inout ScriptCall) {
+    var numbers: [[UInt8]: Int] = [:]
+    var errors: [[UInt8]] = []
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(findings.count * 41)
+    for finding in findings {
+      finding.id.append(to: &bytes)
+      bytes.appendInteger(UInt64(finding.take), size: 4)
+      bytes.append(finding.verdict.letter)
+      var number = 0
+      if let error = finding.verdict.error {
+        let text = error.reaped
+        number = numbers[text] ?? errors.count + 1
+        if number > errors.count {
+          numbers[text] = number
+          errors.append(text)
+        }
+      }
+      bytes.appendInteger(UInt64(number), size: 4)
+    }
+    call.add(counts ? "1" : "0")
+    call.add(bytes)
+    for error in errors { call.add(error) }
+  }
+}
+
+extension WorkerLoss.Verdict {
+  fileprivate var letter: UInt8 {
+    switch self {
+    case .crashed: UInt8(ascii: "c")
+    case .suspect: UInt8(ascii: "s")
+    case .lost: UInt8(ascii: "l")
+    case .failed(let error): error.retryable ? UInt8(ascii: "f") : UInt8(ascii: "g")
+    }
+  }
+
+  fileprivate var error: TaskError? {
+    switch self {
+    case .crashed(let error), .failed(let error): error
+    case .suspect, .lost: nil
+    }
+  }
+}
+
+extension TaskError {
+  /// Kind, message with its length before it, and JSON.
+  fileprivate var reaped: [UInt8] {
+    let message = Array(message.prefixed(byBytes: Self.messageLimit).utf8)
+    var bytes = [UInt8(ascii: "0") + kind.rawValue]
+    bytes.appendInteger(UInt64(message.count), size: 2)
+    return bytes + message + json
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import FlightBoard
 internal import Glibc
 internal import Logging
 internal import PluginLoader
@@ -40,7 +41,10 @@ final class Attempt: TaskCall {
     /// Marks, progress and lines that wait to be written: no more are made meanwhile, however long Redis is away.
     var unwritten = 0
     var stop: StopReason?
-    var running: RunningAttempt?
+    /// When the code was told to stop for its own sake, on the monotonic clock.
+    var stoppedAt: Int64 = 0
+    var overstays = false
+    var running: CancelThread.Underway?
   }
 
   /// A task that runs longer than this is shown as IN_PROGRESS; nobody can see shorter ones.
@@ -48,7 +52,7 @@ final class Attempt: TaskCall {
   /// Progress and log lines are written at most this often, however often the executor reports them.
   static let newsEvery: Int64 = 250_000_000
   /// Longer timeouts mean the same.
-  private static let longestTimeoutMillis: Int64 = 3650 * 86_400_000
+  static let longestTimeoutMillis: Int64 = 3650 * 86_400_000
 
   init(_ task: TakenTask, params: [UInt8], batch: Int64, type: LoadedType, clock: RedisClock) {
     self.task = task
@@ -72,11 +76,11 @@ final class Attempt: TaskCall {
   }
 
   /// Runs the executor on this thread; `done` is called once with what ends the attempt, maybe from another thread.
-  func run(_ done: @escaping @Sendable (Attempt, Ending) -> Void) {
+  func run(_ flight: FlightRecorder.Token, _ done: @escaping @Sendable (Attempt, Ending) -> Void) {
     start.store(MonotonicClock.now, ordering: .relaxed)
     let running = type.executor.prepare(self)
     let isCancelled = state.withLock { state in
-      state.running = running
+      state.running = CancelThread.Underway(attempt: running, flight: flight)
       return state.stop == .cancel
     }
     if isCancelled { return done(self, end(with: .cancelled)) }
@@ -85,13 +89,17 @@ final class Attempt: TaskCall {
 
   /// Asks the executor to stop; what was asked before stays, unless that was only that the worker must go.
   func requestStop(_ reason: StopReason, _ thread: CancelThread) {
-    let running = state.withLock { state -> RunningAttempt? in
+    let running = state.withLock { state -> CancelThread.Underway? in
       guard !state.isOver, state.stop == nil || state.stop == .drain && reason != .drain else { return nil }
       state.stop = reason
+      state.stoppedAt = MonotonicClock.now
       return state.running
     }
     if let running, type.executor.hasCancel { thread.cancel(running) }
   }
+
+  var isOver: Bool { state.withLock { $0.isOver } }
+  var overstays: Bool { state.withLock { $0.overstays } }
 
   // MARK: TaskCall
 
@@ -168,6 +176,27 @@ extension Attempt {
     }
   }
 
+  /// Why the code was told to stop, once, when it has gone on beyond its grace since.
+  ///
+  /// That its deadline has passed is posted as in `report`: the task's fate is to be written before the process ends for it.
+  func overstay(at now: Int64, _ post: (TaskWrite) -> Void) -> StopReason? {
+    let startedAt = startedAt
+    guard startedAt > 0 else { return nil }
+    let grace = min(type.definition.graceMillis, Self.longestTimeoutMillis) * 1_000_000
+    return state.withLock { state in
+      guard !state.isOver, !state.overstays, let stop = state.stop, stop != .drain, now - state.stoppedAt >= grace
+      else {
+        return nil
+      }
+      state.overstays = true
+      if stop == .deadline {
+        state.unwritten += 1
+        post(write(.overdue, startedAt: startedAt))
+      }
+      return stop
+    }
+  }
+
   /// One of the news has been written.
   func newsWasWritten() { state.withLock { $0.unwritten -= 1 } }
 }
@@ -192,4 +221,9 @@ extension RedisClock {
     clock_gettime(CLOCK_REALTIME, &now)
     return time.millis - self.now.millis + Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
   }
+}
+
+extension StoredRecord {
+  /// The last four bytes of the fence, least first.
+  var take: UInt32 { fence.suffix(4).reversed().reduce(0) { $0 << 8 | UInt32($1) } }
 }

@@ -50,6 +50,9 @@ final class BatchLedger: Sendable {
     }
   }
 
+  /// How many tasks of all batches are not done.
+  var openTasks: Int { state.withLock { $0.open.values.reduce(0, +) } }
+
   /// The last batch answered or given up, and those up to it that have work left.
   var standing: (last: Int64, held: [Int64]) {
     state.withLock { ($0.last, $0.open.keys.sorted()) }

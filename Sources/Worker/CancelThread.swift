@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import FlightBoard
 internal import PluginLoader
 internal import Threading
 
@@ -7,13 +8,19 @@ internal import Threading
 /// One that blocks, against the rules, holds up the others that wait here and nothing else.
 final class CancelThread: Sendable {
   private struct State {
-    var waiting: [RunningAttempt] = []
+    var waiting: [Underway] = []
     var isRunning = false
   }
 
   private let state = Lock(State())
 
-  func cancel(_ attempt: RunningAttempt) {
+  /// A running attempt with its flight, whose a crash of its cancel function is.
+  struct Underway: Sendable {
+    let attempt: RunningAttempt
+    let flight: FlightRecorder.Token
+  }
+
+  func cancel(_ attempt: Underway) {
     let mustStart = state.withLock { state in
       defer { state.isRunning = true }
       state.waiting.append(attempt)
@@ -23,12 +30,14 @@ final class CancelThread: Sendable {
   }
 
   private func work() {
-    while let attempts = next() {
-      for attempt in attempts { attempt.cancel() }
+    FlightRecorder.withAlternateStack {
+      while let attempts = next() {
+        for underway in attempts { FlightRecorder.flying(underway.flight) { underway.attempt.cancel() } }
+      }
     }
   }
 
-  private func next() -> [RunningAttempt]? {
+  private func next() -> [Underway]? {
     state.withLock { state in
       guard !state.waiting.isEmpty else {
         state.isRunning = false

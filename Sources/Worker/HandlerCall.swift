@@ -25,6 +25,8 @@ final class HandlerCall: TaskCall {
     self.clock = clock
   }
 
+  /// The take that the worker holds it by.
+  var take: UInt32 { fence.suffix(4).reversed().reduce(0) { $0 << 8 | UInt32($1) } }
   /// About how much memory it holds.
   var byteCount: Int { final.params.count + (final.result?.count ?? 0) }
 

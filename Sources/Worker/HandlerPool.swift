@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import FlightBoard
 internal import Synchronization
 internal import TaskModel
 internal import TaskStore
@@ -8,6 +9,10 @@ internal import WorkerControl
 /// The threads that call a type's handlers.
 final class HandlerPool: Sendable {
   private let type: LoadedType
+  /// The type's place in the assignment.
+  private let index: Int
+  /// The slot of the first thread on the flight board; the others follow.
+  private let firstSlot: Int
   private let state = Monitor(State())
   private let outstanding = Atomic<Int>(0)
   private let heldBytes = Atomic<Int>(0)
@@ -18,8 +23,10 @@ final class HandlerPool: Sendable {
     var isOver = false
   }
 
-  init(_ type: LoadedType) {
+  init(_ type: LoadedType, index: Int, firstSlot: Int) {
     self.type = type
+    self.index = index
+    self.firstSlot = firstSlot
   }
 
   /// Outcomes, and bytes of them, that wait for their handler calls; more hold the type back rather than fill memory.
@@ -34,8 +41,10 @@ final class HandlerPool: Sendable {
 
   func start(_ core: WorkerCore) {
     // A type that lost its handlers may still owe calls from before: one thread reports them as failed.
-    for index in 1...(isNeeded ? type.definition.handlerThreads : 1) {
-      NativeThread(name: "\(type.name.prefix(10))#h\(index)") { self.work(core) }.detach()
+    for number in 1...(isNeeded ? type.definition.handlerThreads : 1) {
+      NativeThread(name: "\(type.name.prefix(10))#h\(number)") {
+        FlightRecorder.withAlternateStack { self.work(core, slot: self.firstSlot + number - 1) }
+      }.detach()
     }
   }
 
@@ -60,6 +69,8 @@ final class HandlerPool: Sendable {
     heldBytes.subtract(calls.reduce(0) { $0 + $1.byteCount }, ordering: .relaxed)
   }
 
+  var isBusy: Bool { state.withLock { !$0.running.isEmpty } }
+
   func requestStop() {
     for call in state.withLock({ Array($0.running.values) }) { call.requestStop() }
   }
@@ -69,7 +80,7 @@ final class HandlerPool: Sendable {
     state.broadcast()
   }
 
-  private func work(_ core: WorkerCore) {
+  private func work(_ core: WorkerCore, slot: Int) {
     while true {
       let next = state.wait { state -> HandlerCall?? in
         if state.isOver { return .some(nil) }
@@ -79,10 +90,13 @@ final class HandlerPool: Sendable {
         return call
       }
       guard case .some(.some(let call)) = next, core.lease.mayStart() else { return }
-      let write = call.run()
+      let flight = core.recorder.begin(slot, .handler, call.id, take: call.take, type: index)
+      var write: TaskWrite?
+      FlightRecorder.flying(flight) { write = call.run() }
+      core.recorder.end(slot)
       state.withLock { $0.running[call.id] = nil }
       haveLeft([call])
-      core.post(write, call)
+      if let write { core.post(write, call) }
     }
   }
 }

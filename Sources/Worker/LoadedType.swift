@@ -31,7 +31,7 @@ struct LoadedPlugins {
     var instances: [String: PluginInstance] = [:]
     for plugin in assignment.plugins {
       do throws(PluginError) {
-        let library = try PluginLibrary(name: plugin.name, path: plugin.path)
+        let library = try PluginLibrary(name: plugin.name, path: plugin.path, copy: plugin.copy)
         loaded.libraries[plugin.name] = library
         for warning in library.warnings { Log.warning(warning, ["plugin": plugin.name]) }
         let instance = try library.makeInstance(settings: Array(plugin.settings.utf8))

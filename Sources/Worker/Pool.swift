@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import FlightBoard
 internal import Synchronization
 internal import TaskModel
 internal import TaskStore
@@ -9,7 +10,9 @@ internal import Threading
 final class Pool: Sendable {
   let type: LoadedType
   let handlers: HandlerPool
-  private let state = Monitor(State())
+  /// The type's place in the assignment.
+  private let index: Int
+  private let state: Monitor<State>
   /// Taken and not ended, running ones included.
   private let outstanding = Atomic<Int>(0)
   /// Bytes of the params of those.
@@ -23,6 +26,10 @@ final class Pool: Sendable {
     var waiting: [Attempt] = []
     var head = 0
     var running: [ObjectIdentifier: Attempt] = [:]
+    /// Slots of the flight board that no attempt has.
+    var freeSlots: [Int]
+    /// Attempts that have ended since the start.
+    var finished: Int64 = 0
     var isOver = false
 
     var waitingCount: Int { waiting.count - head }
@@ -43,12 +50,17 @@ final class Pool: Sendable {
   /// With more bytes of params here nothing is taken ahead.
   static let mostBytesAhead = 1 << 20
 
-  init(_ type: LoadedType) {
+  /// Slots of the flight board from `firstSlot` on are the type's, one for each of its threads.
+  init(_ type: LoadedType, index: Int, firstSlot: Int) {
     self.type = type
-    handlers = HandlerPool(type)
+    self.index = index
+    let threads = type.definition.threads
+    state = Monitor(State(freeSlots: Array(firstSlot..<firstSlot + threads)))
+    handlers = HandlerPool(type, index: index, firstSlot: firstSlot + threads)
   }
 
-  var busy: Int { state.withLock { $0.running.count } }
+  /// How many attempts run, and how many have ended since the start.
+  var attempts: (busy: Int, finished: Int64) { state.withLock { ($0.running.count, $0.finished) } }
   var isIdle: Bool { outstanding.load(ordering: .relaxed) == 0 }
 
   /// How many more tasks the type should take now.
@@ -66,8 +78,10 @@ final class Pool: Sendable {
   }
 
   func start(_ core: WorkerCore) {
-    for index in 1...type.definition.threads {
-      NativeThread(name: "\(type.name.prefix(11))#\(index)") { self.work(core) }.detach()
+    for number in 1...type.definition.threads {
+      NativeThread(name: "\(type.name.prefix(11))#\(number)") {
+        FlightRecorder.withAlternateStack { self.work(core) }
+      }.detach()
     }
     handlers.start(core)
   }
@@ -89,10 +103,12 @@ final class Pool: Sendable {
   private func work(_ core: WorkerCore) {
     let threads = type.definition.threads
     while true {
-      let next = state.wait { state -> Attempt?? in
+      let next = state.wait { state -> (attempt: Attempt, slot: Int)?? in
         if state.isOver { return .some(nil) }
-        // An attempt that another thread finishes keeps its place among the threads.
-        guard state.waitingCount > 0, state.running.count < threads else { return nil }
+        // An attempt that another thread finishes keeps its place among the threads, and so a slot is free.
+        guard state.waitingCount > 0, state.running.count < threads, let slot = state.freeSlots.popLast() else {
+          return nil
+        }
         let attempt = state.waiting[state.head]
         state.head += 1
         if state.head == state.waiting.count {
@@ -100,21 +116,27 @@ final class Pool: Sendable {
           state.head = 0
         }
         state.running[ObjectIdentifier(attempt)] = attempt
-        return attempt
+        return (attempt, slot)
       }
-      guard case .some(.some(let attempt)) = next, core.lease.mayStart() else { return }
-      attempt.run { attempt, ending in self.ended(attempt, ending, core) }
+      guard case .some(.some(let (attempt, slot))) = next, core.lease.mayStart() else { return }
+      let flight = core.recorder.begin(slot, .attempt, attempt.task.id, take: attempt.task.record.take, type: index)
+      FlightRecorder.flying(flight) {
+        attempt.run(flight) { attempt, ending in self.ended(attempt, ending, slot, core) }
+      }
     }
   }
 
-  private func ended(_ attempt: Attempt, _ ending: Attempt.Ending, _ core: WorkerCore) {
+  private func ended(_ attempt: Attempt, _ ending: Attempt.Ending, _ slot: Int, _ core: WorkerCore) {
     let run = attempt.elapsed
     let mean = meanRun.load(ordering: .relaxed)
     // An exponential mean over about eight runs; a race between two threads loses one sample, which does no harm.
     meanRun.store(mean == 0 ? max(1, run) : max(1, mean + (run - mean) / 8), ordering: .relaxed)
     isBlocked.store(false, ordering: .relaxed)
+    core.recorder.end(slot)
     let isAnybodyHeldUp = state.withLock { state in
       state.running[ObjectIdentifier(attempt)] = nil
+      state.freeSlots.append(slot)
+      state.finished += 1
       return state.waitingCount > 0
     }
     outstanding.subtract(1, ordering: .relaxed)

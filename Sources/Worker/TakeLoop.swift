@@ -76,6 +76,7 @@ final class TakeLoop: Sendable {
       } catch {
         if !isOutage { Log.warning("\(error); outcomes wait until it is mended") }
         isOutage = true
+        core.state.withLock { $0.isWriting = !unanswered.isEmpty }
       }
       core.batches.gaveUp()
       repeat {
@@ -104,6 +105,7 @@ final class TakeLoop: Sendable {
       if unanswered.isEmpty { round.writes = Self.next(&state.writes) }
       (round.emptied, state.emptied) = (state.emptied, [])
       (round.cancels, state.cancels) = (state.cancels, [])
+      state.isWriting = !round.writes.isEmpty
       let isIdle = round.writes.isEmpty && round.emptied.isEmpty && round.cancels.isEmpty && round.wake.isEmpty
       return isIdle ? nil : .some(round)
     } ?? nil
@@ -134,8 +136,7 @@ final class TakeLoop: Sendable {
   ) throws -> (takes: [WorkerSession.Take], answers: [WriteAnswer], taken: [WorkerSession.Taken]) {
     let takes = round.wake.orders.map { order in
       WorkerSession.Take(
-        type: core.pools[order.source.pool].type.name, queue: order.source.handlers ? .handlers : .tasks,
-        batch: core.batches.number(),
+        type: core.pools[order.source.pool].type.name, queue: order.source.queue, batch: core.batches.number(),
         count: order.count)
     }
     var done: [Int64: Int] = [:]
@@ -160,10 +161,11 @@ final class TakeLoop: Sendable {
   ) throws {
     if taken.hasMore { core.state.withLock { $0.wake.leftSome(in: source) } }
     let pool = core.pools[source.pool]
-    let bodies = try bodies(of: taken.tasks, results: source.handlers, session)
+    let isHandlers = source.queue == .handlers
+    let bodies = try bodies(of: taken.tasks, results: isHandlers, session)
     core.batches.answered(take.batch, count: taken.tasks.count)
     if taken.tasks.isEmpty { return }
-    if source.handlers {
+    if isHandlers {
       let origins = try origins(of: taken.tasks, pool, session)
       pool.handlers.add(handlerCalls(taken.tasks, bodies, origins, take.batch, pool))
     } else {

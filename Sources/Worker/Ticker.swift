@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Threading
 
-/// Looks at what runs, while something does: shows it, tells it that its time is over, gives back what waits behind it.
+/// Looks at what runs, while something does: shows it, tells it that its time is over, notices what does not heed that, and
+/// gives back what waits behind it.
 final class Ticker: Sendable {
   private let core: WorkerCore
   /// Nanoseconds between two looks.
@@ -37,6 +38,9 @@ final class Ticker: Sendable {
       for attempt in pool.running {
         if let deadline = attempt.deadline, attempt.startedAt > 0, now >= deadline {
           attempt.requestStop(.deadline, core.cancelThread)
+        }
+        if let reason = attempt.overstay(at: now, { core.post(news: [$0], attempt) }) {
+          core.overstayers.add(attempt, reason)
         }
         attempt.report(at: now) { core.post(news: $0, attempt) }
       }

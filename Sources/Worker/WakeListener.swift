@@ -27,8 +27,9 @@ final class WakeListener: Sendable {
     messages = core.keys.messages(to: worker)
     var tokens: [WakeProtocol.Source: String] = [:]
     for (index, pool) in core.pools.enumerated() {
-      tokens[WakeProtocol.Source(pool: index, handlers: false)] = core.keys.wake(pool.type.name)
-      tokens[WakeProtocol.Source(pool: index, handlers: true)] = core.keys.handlerWake(pool.type.name)
+      for queue in core.queues {
+        tokens[WakeProtocol.Source(pool: index, queue: queue)] = core.keys.wake(pool.type.name, queue)
+      }
     }
     self.tokens = tokens
     sources = Dictionary(uniqueKeysWithValues: tokens.map { ($1, $0) })
@@ -102,6 +103,16 @@ final class WakeListener: Sendable {
   private func passOn(_ key: String, _ connection: RedisConnection) throws(RedisError) {
     if try connection.call(RedisCommand(words: "LLEN", key)) == .integer(0) {
       _ = try connection.call(RedisCommand(words: "RPUSH", key, "1"))
+    }
+  }
+}
+
+extension Keys {
+  fileprivate func wake(_ type: String, _ queue: WorkerSession.Queue) -> String {
+    switch queue {
+    case .tasks: wake(type)
+    case .handlers: handlerWake(type)
+    case .alone: aloneWake(type)
     }
   }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import TaskStore
 
 /// What a worker knows of the queues it takes from, and what its listener waits for; it decides, others act.
 ///
@@ -6,11 +7,11 @@
 /// thread and are known to be empty, because a token that a busy worker gets is missing elsewhere. When a queue runs dry, or
 /// gets a free thread, while the listener already waits for others, that wait is broken off by CLIENT UNBLOCK and begins anew.
 struct WakeProtocol: Sendable {
-  /// A place that tasks come from: a type's queue, or its handler queue.
+  /// A place that tasks come from: one of a type's queues.
   struct Source: Hashable, Sendable {
     /// The type's place among the pools.
     var pool: Int
-    var handlers: Bool
+    var queue: WorkerSession.Queue
   }
 
   /// How many tasks or handler calls a queue's threads can use now.
@@ -53,8 +54,9 @@ struct WakeProtocol: Sendable {
   private var owesCheck = false
   private var isDraining = false
 
-  init(pools: Int) {
-    sources = (0..<pools).flatMap { [Source(pool: $0, handlers: false), Source(pool: $0, handlers: true)] }
+  /// Of each type the same queues are taken from.
+  init(pools: Int, queues: [WorkerSession.Queue]) {
+    sources = (0..<pools).flatMap { pool in queues.map { Source(pool: pool, queue: $0) } }
     maybe = Set(sources)
   }
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import FlightBoard
 internal import TaskModel
 internal import TaskStore
 internal import Threading
+internal import WorkerControl
 
 /// What the threads of a worker share: pools, writes that wait to be sent, and what is known of the queues.
 final class WorkerCore: Sendable {
@@ -33,6 +35,8 @@ final class WorkerCore: Sendable {
     var wake: WakeProtocol
     /// Tasks that somebody wants stopped.
     var cancels: [TaskID] = []
+    /// Writes are under way, or wait for the next connection.
+    var isWriting = false
     /// Nothing is sent any more.
     var isOver = false
   }
@@ -49,18 +53,34 @@ final class WorkerCore: Sendable {
   /// Only the ticker waits on it.
   let ticking = Monitor(Ticking())
   let cancelThread = CancelThread()
+  let overstayers = Overstayers()
+  let recorder: FlightRecorder
+  /// Which queues of its types it takes from.
+  let queues: [WorkerSession.Queue]
 
   struct Ticking: Sendable {
     var isAsleep = false
     var isOver = false
   }
 
-  init(types: [LoadedType], lease: LeaseGuard, clock: RedisClock, keys: Keys) {
-    pools = types.map(Pool.init)
+  /// `recorder` has the slots of the assignment that the types are from. A worker that `runsAlone` has one type of one thread.
+  init(
+    types: [LoadedType], lease: LeaseGuard, clock: RedisClock, keys: Keys, recorder: FlightRecorder,
+    runsAlone: Bool = false
+  ) {
+    var slot = 0
+    var pools: [Pool] = []
+    for (index, type) in types.enumerated() {
+      pools.append(Pool(type, index: index, firstSlot: slot))
+      slot += type.definition.threads + type.definition.handlerThreads
+    }
+    self.pools = pools
+    self.recorder = recorder
+    queues = runsAlone ? [.alone] : [.tasks, .handlers]
     self.lease = lease
     self.clock = clock
     self.keys = keys
-    state = Monitor(State(wake: WakeProtocol(pools: types.count)))
+    state = Monitor(State(wake: WakeProtocol(pools: types.count, queues: queues)))
   }
 
   func pool(_ type: String) -> Pool? { pools.first { $0.type.name == type } }
@@ -68,7 +88,12 @@ final class WorkerCore: Sendable {
   /// How many tasks or handler calls the free threads of a queue can use.
   func demand(_ source: WakeProtocol.Source) -> Int {
     let pool = pools[source.pool]
-    return min(WorkerSession.callTasks, source.handlers ? pool.handlers.wanted : pool.wanted)
+    return switch source.queue {
+    case .tasks: min(WorkerSession.callTasks, pool.wanted)
+    case .handlers: min(WorkerSession.callTasks, pool.handlers.wanted)
+    // Also while the last one's handler is called: what takes the process down is to be known.
+    case .alone: batches.openTasks == 0 ? 1 : 0
+    }
   }
 
   func post(_ ending: Attempt.Ending, _ attempt: Attempt) {
@@ -160,9 +185,23 @@ final class WorkerCore: Sendable {
     giveBack(pools.flatMap { $0.removeWaiting() }, pools.flatMap { $0.handlers.removeWaiting() })
   }
 
-  /// Whether nothing runs and nothing waits to be written.
-  var isIdle: Bool {
-    state.withLock { $0.writes.isEmpty } && batches.standing.held.isEmpty
+  /// Whether nothing is under way and nothing waits to be written.
+  var isIdle: Bool { batches.openTasks == 0 && isWritten }
+
+  /// The same, but for what does not stop.
+  var hasOnlyOverstayers: Bool {
+    // In this order: one that ends in between counts as under way until its outcome is written.
+    let open = batches.openTasks
+    return open == overstayers.count && isWritten
+  }
+
+  /// Whether what has ended is written.
+  var isWritten: Bool { state.withLock { $0.writes.isEmpty && !$0.isWriting } }
+
+  /// How long what runs needs to stop when it is asked to, at most.
+  var neighboursNeed: Int64 {
+    pools.filter { pool in pool.handlers.isBusy || pool.running.contains { !$0.overstays } }
+      .map(\.type.definition.graceMillis).max() ?? 0
   }
 
   func end() {

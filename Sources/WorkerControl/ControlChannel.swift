@@ -53,16 +53,15 @@ package final class ControlChannel: Sendable {
     }
   }
 
-  /// Waits for the next message until `timeout` milliseconds have passed (-1: for ever); nil then.
+  /// Waits for the next message until `timeout` milliseconds have passed (-1: for ever) or `other` can be read; nil then.
   ///
   /// For one thread.
   package func receive<Message: Decodable>(
-    _ type: Message.Type, timeout: Int32
+    _ type: Message.Type, timeout: Int32, orFor other: Int32 = -1
   ) throws(Closed) -> Message? {
     if let message = try next(type) { return message }
-    var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-    let ready = Glibc.poll(&poll, 1, timeout)
-    guard ready > 0 else { return nil }
+    var awaited = [descriptor, other].map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+    guard poll(&awaited, 2, timeout) > 0, awaited[0].revents != 0 else { return nil }
     try fill()
     return try next(type)
   }

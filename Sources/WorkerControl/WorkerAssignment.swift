@@ -92,6 +92,8 @@ package struct WorkerAssignment: Codable, Sendable {
   }
 
   package var redis: RedisAddress { redisURL.address }
+  /// How many tasks and handler calls may be under way at once: the slots of the worker's flight board.
+  package var slots: Int { types.reduce(0) { $0 + $1.threads + $1.handlerThreads } }
   /// The worker's id in Redis, new for each process.
   package var id: String
   /// For people: `host/worker/number`.

@@ -14,8 +14,9 @@ struct Verb: Sendable {
   let run: @Sendable (Arguments) throws(CommandError) -> ExitCode
 
   static let all: [Verb] = [
-    .serve, .check, .submit, .status, .result, .watch, .list, .cancel, .retry, .delete, .pause, .resume, .schedules,
-    .inspect, .bench, .worker, .probe,
+    .serve, .check, .reload, .submit, .status, .result, .watch, .list, .cancel, .retry, .delete, .pause, .resume,
+    .schedules,
+    .workers, .inspect, .bench, .worker, .probe,
   ]
 
   /// What `roost --help` prints.

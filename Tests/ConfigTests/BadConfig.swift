@@ -13,7 +13,8 @@ struct BadConfig: Sendable, CustomStringConvertible {
   var description: String { issue }
 
   static let all: [BadConfig] = [
-    unknownKeys, duplicateKeys, wrongTypes, badValues, retries, schedules, http, redis, references, missing, variables,
+    unknownKeys, duplicateKeys, wrongTypes, badValues, plugins, workers, retries, schedules, http, redis, references,
+    missing, variables,
   ].flatMap { $0 }
 
   private static let unknownKeys: [BadConfig] = [
@@ -90,6 +91,12 @@ struct BadConfig: Sendable, CustomStringConvertible {
       document(type: #""keyTTL": "3651d""#), "types.t.keyTTL: 3651d is out of range; allowed are 0s to 3650d"),
     BadConfig(document(#""lease": "50ms""#), "lease: 50ms is out of range; allowed are 100ms to 10m"),
     BadConfig(document(#""drain": {"stop": "2d"}"#), "drain.stop: 2d is out of range; allowed are 0s to 1d"),
+    BadConfig(document(#""drain": {"reload": "31d"}"#), "drain.reload: 31d is out of range; allowed are 0s to 30d"),
+    BadConfig(document(type: #""grace": "61m""#), "types.t.grace: 61m is out of range; allowed are 0s to 1h"),
+    BadConfig(
+      document(type: #""maxCrashes": 0"#), "types.t.maxCrashes: 0 is out of range; allowed are 1 to 1000"),
+    BadConfig(
+      document(type: #""maxCrashes": 1001"#), "types.t.maxCrashes: 1001 is out of range; allowed are 1 to 1000"),
     BadConfig(
       document(#""lease": "fifteen""#),
       #"lease: "fifteen" is not a duration as in "500ms", "10s", "5m", "24h" or "7d""#
@@ -119,6 +126,50 @@ struct BadConfig: Sendable, CustomStringConvertible {
     BadConfig(
       document(#""name": "a/b""#),
       "name: a host's name has 1 to 128 bytes, without / and without control characters"
+    ),
+  ]
+
+  private static let digits = String(repeating: "0123456789abcdeF", count: 4)
+
+  private static let plugins: [BadConfig] = [
+    digits.dropLast() + "g", digits + "0", digits.dropLast(), "sha256:", "sha512:" + digits, "sha256:sha256:" + digits,
+    "",
+  ].map {
+    BadConfig(
+      document(plugin: #""sha256": "\#($0)""#),
+      #"plugins.p.sha256: "\#($0)" is not a SHA-256 digest; write its 64 hex digits, as sha256sum prints them"#)
+  }
+
+  private static func worker(_ members: String) -> String { document("\"workers\": {\"w\": {\(members)}}") }
+
+  private static let workers: [BadConfig] = [
+    BadConfig(
+      worker(#""memory": "1MiB""#), "workers.w.memory: 1MiB is out of range; allowed are 16MiB to 1048576GiB"),
+    BadConfig(
+      worker(#""memory": "half""#),
+      #"workers.w.memory: "half" is not a size as in "512B", "64KiB", "32MiB" or "1GiB""#
+    ),
+    BadConfig(worker(#""cpu": 0"#), "workers.w.cpu: 0 is out of range; allowed are 0.01 to 1024"),
+    BadConfig(worker(#""cpu": -0.5"#), "workers.w.cpu: -0.5 is out of range; allowed are 0.01 to 1024"),
+    BadConfig(worker(#""cpu": 1025"#), "workers.w.cpu: 1025 is out of range; allowed are 0.01 to 1024"),
+    BadConfig(worker(#""cpu": 1e999"#), "workers.w.cpu: 1e999 is out of range; allowed are 0.01 to 1024"),
+    BadConfig(worker(#""cpu": "1""#), "workers.w.cpu: expected a number, found a string"),
+    BadConfig(worker(#""user": """#), #"workers.w.user: "" is not the name of a user"#),
+    BadConfig(worker(#""user": "a:b""#), #"workers.w.user: "a:b" is not the name of a user"#),
+    BadConfig(worker(#""user": 1000"#), "workers.w.user: expected a string, found a number"),
+    BadConfig(worker(#""recycle": 100"#), "workers.w.recycle: expected an object, found a number"),
+    BadConfig(worker(#""recycle": {}"#), "workers.w.recycle: says nothing; give tasks, memory or both"),
+    BadConfig(
+      worker(#""recycle": {"tasks": 0}"#),
+      "workers.w.recycle.tasks: 0 is out of range; allowed are 1 to 1000000000"
+    ),
+    BadConfig(
+      worker(#""recycle": {"memory": "1B"}"#),
+      "workers.w.recycle.memory: 1B is out of range; allowed are 16MiB to 1048576GiB"
+    ),
+    BadConfig(
+      worker(#""recycle": {"memory": "1GiB"}, "memory": "1GiB""#),
+      "workers.w.recycle.memory: 1GiB is not less than memory of the worker, 1GiB, at which a process is ended"
     ),
   ]
 

@@ -19,7 +19,7 @@ struct ConfigTests {
     #expect(config.http.cors.isEmpty && config.http.hosts.isEmpty)
     #expect(config.http.maxBody == 32 << 20)
     #expect(config.log == LogConfig(level: .info, format: .auto))
-    #expect(config.drain.stop == .seconds(25))
+    #expect(config.drain.stop == .seconds(25) && config.drain.reload == .seconds(3600))
     #expect(config.lease == .seconds(15))
     #expect(config.plugins == ["p": PluginConfig(path: "/etc/roost/lib/p.so", settings: Array("{}".utf8))])
     #expect(config.workers == ["p": WorkerConfig(processes: 1, environment: nil)])
@@ -32,6 +32,7 @@ struct ConfigTests {
     #expect(type.retention == RetentionConfig(age: .seconds(86_400), count: 100_000))
     #expect(type.queueCapacity == 100_000)
     #expect(type.timeout == nil && type.keyTTL == nil)
+    #expect(type.grace == .seconds(5) && type.maxCrashes == 2)
     #expect(type.retry == RetryPolicy(attempts: 1, backoff: .seconds(1), maxBackoff: .seconds(300)))
     #expect(type.handlerRetry == RetryPolicy(attempts: 10, backoff: .seconds(1), maxBackoff: .seconds(300)))
     #expect(type.maxParams == 1 << 20)
@@ -45,12 +46,15 @@ struct ConfigTests {
         "redis": { "embedded": { "directory": "./a/b", "fsync": "always", "server": "bin/redis" }, "prefix": "a:b" },
         "http": { "listen": "[::1]:0", "cors": ["https://a.example", "http://[::1]:80"], "hosts": ["roost.example"],
                   "maxBody": "1KiB" },
-        "log": { "level": "debug", "format": "json" }, "drain": { "stop": "0s" }, "lease": "500ms",
-        "plugins": { "p": { "path": "/abs/p.so", "settings": { "x": [1.50, "é"] } }, "q": { "path": "q.so" } },
-        "workers": { "w": { "processes": 8, "environment": ["PATH"] }, "idle": {} },
+        "log": { "level": "debug", "format": "json" }, "drain": { "stop": "0s", "reload": "2d" }, "lease": "500ms",
+        "plugins": { "p": { "path": "/abs/p.so", "settings": { "x": [1.50, "é"] } }, "q": { "path": "q.so",
+                     "sha256": "SHA256:\(String(repeating: "0123456789abcdEF", count: 4))" } },
+        "workers": { "w": { "processes": 8, "environment": ["PATH"], "memory": "16MiB", "cpu": 0.5, "user": "nobody",
+                           "recycle": { "tasks": 1 } },
+                     "x": { "memory": "2GiB", "cpu": 1024, "recycle": { "memory": "1GiB" } }, "idle": {} },
         "types": { "t": { "executor": "p/run", "callback": "q/log", "exceptionHandler": "p/alert", "worker": "w",
                           "threads": 1024, "handlerThreads": 1, "retention": { "age": "7d", "count": 0 },
-                          "queueCapacity": 1, "timeout": "5m", "keyTTL": "0s",
+                          "queueCapacity": 1, "timeout": "5m", "keyTTL": "0s", "grace": "0s", "maxCrashes": 1000,
                           "retry": { "attempts": 1000, "backoff": "0s", "maxBackoff": "0s" },
                           "handlerRetry": { "backoff": "2s", "maxBackoff": "30d" },
                           "maxParams": "1B", "maxResult": "256MiB" } } }
@@ -64,14 +68,20 @@ struct ConfigTests {
     #expect(config.http.hosts == ["roost.example"])
     #expect(config.http.maxBody == 1024)
     #expect(config.log == LogConfig(level: .debug, format: .json))
-    #expect(config.drain.stop == .zero)
+    #expect(config.drain.stop == .zero && config.drain.reload == .seconds(2 * 86_400))
     #expect(config.lease == .milliseconds(500))
     #expect(config.plugins["p"]?.path == "/abs/p.so")
     #expect(config.plugins["p"]?.settings == Array(#"{ "x": [1.50, "é"] }"#.utf8))
     #expect(config.plugins["q"]?.path == "/etc/roost/q.so")
+    #expect(config.plugins["q"]?.sha256 == String(repeating: "0123456789abcdef", count: 4))
+    #expect(config.plugins["p"]?.sha256 == nil)
     #expect(
       config.workers == [
-        "w": WorkerConfig(processes: 8, environment: ["PATH"]), "idle": WorkerConfig(processes: 1, environment: nil),
+        "w": WorkerConfig(
+          processes: 8, environment: ["PATH"], memory: 16 << 20, cpu: 0.5, user: "nobody",
+          recycle: RecycleConfig(tasks: 1)),
+        "x": WorkerConfig(processes: 1, memory: 2 << 30, cpu: 1024, recycle: RecycleConfig(memory: 1 << 30)),
+        "idle": WorkerConfig(processes: 1, environment: nil),
       ])
     let type = try #require(config.types["t"])
     #expect(type.callback == ExportRef(plugin: "q", export: "log"))
@@ -81,6 +91,7 @@ struct ConfigTests {
     #expect(type.threads == 1024 && type.handlerThreads == 1)
     #expect(type.retention == RetentionConfig(age: .seconds(7 * 86_400), count: 0))
     #expect(type.queueCapacity == 1 && type.timeout == .seconds(300) && type.keyTTL == .zero)
+    #expect(type.grace == .zero && type.maxCrashes == 1000)
     #expect(type.retry == RetryPolicy(attempts: 1000, backoff: .zero, maxBackoff: .zero))
     #expect(
       type.handlerRetry == RetryPolicy(attempts: 10, backoff: .seconds(2), maxBackoff: .seconds(30 * 86_400)))

@@ -99,6 +99,7 @@ struct JSONSchema {
     case "object": value is [String: Any]
     case "array": value is [Any]
     case "string": value is String
+    case "number": isNumber(value)
     case "integer": isNumber(value) && (value as? Double).map { $0 == $0.rounded() } ?? false
     default: false
     }

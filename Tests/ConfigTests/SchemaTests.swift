@@ -35,7 +35,12 @@ struct SchemaTests {
     arguments: [
       document(#""htp": {}"#), document(type: #""threads": 0"#), document(type: #""threads": "1""#),
       document(#""lease": "15""#), document(#""redis": {"embedded": {}, "url": "redis://h"}"#), "{}",
-      document(#""log": {"level": "warn"}"#), document(#""workers": {".w": {}}"#), document(type: #""grace": "1s""#),
+      document(#""log": {"level": "warn"}"#), document(#""workers": {".w": {}}"#),
+      document(type: #""rateLimit": "1/s""#),
+      document(type: #""maxCrashes": 0"#), document(plugin: #""sha256": "abc""#), document(type: #""grace": 5"#),
+      document(#""workers": {"w": {"cpu": 0}}"#), document(#""workers": {"w": {"cpu": true}}"#),
+      document(#""workers": {"w": {"recycle": {}}}"#), document(#""workers": {"w": {"recycle": {"tasks": 0}}}"#),
+      document(#""workers": {"w": {"user": ""}}"#), document(#""workers": {"w": {"memory": 1}}"#),
       document(#""schedules": {"s": {"type": "t", "cron": "0 3 * *"}}"#), document(#""schedules": {"s": {}}"#),
       document(#""schedules": {"s": {"type": "t", "cron": "@daily", "timezone": "posix/UTC"}}"#),
       document(#""schedules": {"s": {"type": "t", "cron": "@daily", "missed": "run"}}"#),

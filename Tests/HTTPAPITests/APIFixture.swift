@@ -11,6 +11,7 @@ import TestSupport
 final class APIFixture: Sendable {
   let redis: RedisServer
   let store: TaskStore
+  let status: HostStatus
   let server: APIServer
 
   static let types = [
@@ -24,14 +25,17 @@ final class APIFixture: Sendable {
 
   static func make(
     redis arguments: [String] = [], cors: [String] = [], hosts: [String] = [], maxBody: Int = 32 << 20,
-    types: [TypeDefinition] = types, schedules: [Schedule] = []
+    types: [TypeDefinition] = types,
+    reload: @escaping @Sendable () async throws(ReloadRefusal) -> ReloadReport = { () throws(ReloadRefusal) in
+      throw .stopping
+    }
   ) async throws -> APIFixture {
-    try await offPool { try APIFixture(arguments, cors, hosts, maxBody, types, schedules) }
+    try await offPool { try APIFixture(arguments, cors, hosts, maxBody, types, reload) }
   }
 
   private init(
     _ arguments: [String], _ cors: [String], _ hosts: [String], _ maxBody: Int, _ types: [TypeDefinition],
-    _ schedules: [Schedule]
+    _ reload: @escaping @Sendable () async throws(ReloadRefusal) -> ReloadReport
   ) throws {
     // As the host does: a Redis that went away is told by an error.
     signal(SIGPIPE, SIG_IGN)
@@ -40,9 +44,10 @@ final class APIFixture: Sendable {
     self.store = store
     store.start(types: types)
     try eventually("the store is connected") { store.isConnected }
+    status = HostStatus(store)
     server = try APIServer(
       listen: HTTPAddress(host: "127.0.0.1", port: 0), maxBody: maxBody, cors: cors, hosts: hosts, store: store,
-      status: HostStatus { store.isConnected }, schedules: schedules)
+      status: status, reload: reload)
   }
 
   deinit {
@@ -128,7 +133,8 @@ final class TestWorker: @unchecked Sendable {  // @unchecked: each call is await
     try await offPool { [self] in
       batch += 1
       let taken = try session.exchange(
-        writes: [], emptied: [], takes: [.init(type: type, queue: handlers ? .handlers : .tasks, batch: batch, count: count)]
+        writes: [], emptied: [],
+        takes: [.init(type: type, queue: handlers ? .handlers : .tasks, batch: batch, count: count)]
       ).taken[0].tasks
       try write(taken, operations)
       return taken

@@ -13,9 +13,9 @@ struct RouterTests {
     let api = try await APIFixture.make()
     let id = "0192aaaaaaaa7000800000000000ff00"
     for (method, path, isPlanned) in [
-      ("GET", "/", true), ("GET", "/metrics", true), ("GET", "/openapi.json", true), ("GET", "/v1/workers", true),
+      ("GET", "/", true), ("GET", "/metrics", true), ("GET", "/openapi.json", true),
       ("GET", "/v1/tasks/\(id)/events", true), ("POST", "/v1/groups", true),
-      ("POST", "/v1/reload", true), ("GET", "/v1", false), ("GET", "/v2/tasks", false), ("GET", "/v1/tasks/", false),
+      ("GET", "/v1", false), ("GET", "/v1/workers/1", false), ("GET", "/v2/tasks", false), ("GET", "/v1/tasks/", false),
       ("GET", "//v1/tasks", false), ("GET", "/V1/tasks", false), ("GET", "/v1/tasks/\(id)/params", false),
       ("GET", "/healthz/", false), ("POST", "/v1/types/work/other", false), ("OPTIONS", "/v1/nothing", false),
     ] {
@@ -43,7 +43,8 @@ struct RouterTests {
       ("PATCH", "/v1/tasks/\(id)/result", "GET, HEAD, PUT, OPTIONS"),
       ("POST", "/v1/types", "GET, HEAD, OPTIONS"), ("DELETE", "/v1/types/work", "GET, HEAD, OPTIONS"),
       ("POST", "/healthz", "GET, HEAD, OPTIONS"), ("PUT", "/readyz", "GET, HEAD, OPTIONS"),
-      ("BREW", "/healthz", "GET, HEAD, OPTIONS"),
+      ("GET", "/v1/reload", "POST, OPTIONS"), ("POST", "/v1/workers", "GET, HEAD, OPTIONS"),
+      ("DELETE", "/v1/plugins", "GET, HEAD, OPTIONS"), ("BREW", "/healthz", "GET, HEAD, OPTIONS"),
     ] {
       let answer = try await api.request(method, path)
       #expect(answer.status == 405, "\(method) \(path): \(answer.text)")

@@ -15,8 +15,9 @@ struct ScheduleTests {
 
   @Test("Each schedule has its times and zone, when it last made a task and when it is due next")
   func list() async throws {
-    let api = try await APIFixture.make(
-      schedules: try schedules(
+    let api = try await APIFixture.make()
+    api.status.set(
+      try schedules(
         #"{"daily": {"type": "work", "cron": "@daily", "timezone": "Asia/Shanghai"}, "a": {"type": "work", "cron": "0 3 29 FEB *"}}"#
       ))
     let answer = try await api.get("/v1/schedules")
@@ -29,6 +30,20 @@ struct ScheduleTests {
     #expect(schedules.allSatisfy { $0["lastAt"]?.kind == "null" })
     #expect(schedules[0]["nextAt"]?.text?.hasSuffix("-02-29T03:00:00.000Z") == true)
     #expect(schedules[1]["nextAt"]?.text?.hasSuffix("T16:00:00.000Z") == true)
+  }
+
+  @Test("What a reload changed is seen by the next request")
+  func changed() async throws {
+    let api = try await APIFixture.make()
+    for (text, names) in [
+      (#"{"a": {"type": "work", "cron": "@daily"}}"#, ["a"]),
+      (#"{"b": {"type": "work", "cron": "@hourly"}, "a": {"type": "work", "cron": "@yearly"}}"#, ["a", "b"]),
+      ("{}", []),
+    ] {
+      api.status.set(try schedules(text))
+      let shown = try await api.get("/v1/schedules").json?["schedules"]?.elements
+      #expect(shown?.map { $0["name"]?.text ?? "" } == names)
+    }
   }
 
   @Test("A host without schedules has an empty list")

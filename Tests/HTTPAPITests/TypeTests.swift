@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+@testable import TaskHost
 import TaskModel
 import TaskStore
 import TestSupport
@@ -73,6 +74,36 @@ struct TypeTests {
       #expect(unknown.code == "unknown_type")
       #expect(try await api.post("/v1/types/work/\(verb)", #"{"for":"1h"}"#).code == "unknown_field")
     }
+  }
+
+  @Test("A type shows whether its worker's processes are started")
+  func breaker() async throws {
+    let api = try await APIFixture.make()
+    for (breaker, word) in [(.open, "open"), (.halfOpen, "half-open"), (.closed, "closed")]
+      as [(HostStatus.Breaker, String)]
+    {
+      api.status.set(breakers: ["other": breaker])
+      #expect(try await api.get("/v1/types/small").json?["breaker"]?.text == word)
+      #expect(try await api.get("/v1/types/work").json?["breaker"]?.text == "closed", "it runs in another worker")
+    }
+  }
+
+  @Test(
+    "What is wrong without keeping the host from serving is a reason inside a 200, and stands behind those of a 503")
+  func troubles() async throws {
+    let api = try await APIFixture.make()
+    api.status.set(trouble: "worker w is not started: it died 5 times in 60 s", for: "w")
+    api.status.set(trouble: "the clock of Redis jumped", for: "clock")
+    let ready = try await api.get("/readyz")
+    #expect(ready.status == 200)
+    let troubles = #""the clock of Redis jumped","worker w is not started: it died 5 times in 60 s""#
+    #expect(ready.text == #"{"status":"ready","reasons":[\#(troubles)]}"#)
+    api.status.drains()
+    let draining = try await api.get("/readyz")
+    #expect(draining.status == 503)
+    #expect(draining.text == #"{"reasons":["the host is draining",\#(troubles)]}"#)
+    api.status.set(trouble: nil, for: "w")
+    #expect(try await api.get("/readyz").json?["reasons"]?.elements?.count == 2)
   }
 
   @Test("The host says that it is alive and ready")

@@ -177,6 +177,72 @@ struct ClientTests {
     #expect(strange.errors == "roost: \(stranger.url) does not answer like a Roost host (HTTP status 404)\n")
   }
 
+  @Test("reload prints the generation that serves and what waits for a restart")
+  func reload() throws {
+    let body = #"{"generation":3,"restartNeeded":["http.listen","na\u001bme"]}"#
+    let host = try CannedHost { _ in (200, body) }
+    let outcome = try RoostCommand.run(["reload", "--url", host.url])
+    #expect(outcome.code == 0 && outcome.errors == "")
+    #expect(outcome.output == "generation 3\nhttp.listen waits for a restart\nna me waits for a restart\n")
+    #expect(host.requests.map { "\($0.method) \($0.path) \($0.body)" } == ["POST /v1/reload "])
+    #expect(try RoostCommand.run(["reload", "--json", "--url", host.url]).output == body + "\n")
+  }
+
+  @Test("A refused reload ends with 1 and names every error on a line of its own")
+  func refusedReload() throws {
+    let body =
+      #"{"title":"t","status":422,"code":"reload_refused","detail":"nothing was changed","errors":["#
+      + #"{"path":"types.a.threads","message":"0 is out of range","line":3,"column":9},"#
+      + #"{"path":"","message":"two\nlines"}]}"#
+    let host = try CannedHost { _ in (422, body) }
+    let outcome = try RoostCommand.run(["reload", "--url", host.url])
+    #expect(outcome.code == 1 && outcome.output == "")
+    #expect(outcome.errors == "roost: nothing was changed\ntypes.a.threads: 0 is out of range\ntwo lines\n")
+    let json = try RoostCommand.run(["reload", "--json", "--url", host.url])
+    #expect((json.code, json.output, json.errors) == (1, body + "\n", ""))
+  }
+
+  @Test("A reload that is not to be had now ends with 1, a host that is not there with 4")
+  func noReload() throws {
+    for (status, code) in [(409, "reload_running"), (503, "redis_unavailable")] {
+      let host = try CannedHost { _ in problem(status, code, "not now") }
+      let outcome = try RoostCommand.run(["reload", "--url", host.url])
+      #expect((outcome.code, outcome.output, outcome.errors) == (1, "", "roost: not now\n"))
+    }
+    let stranger = try CannedHost { _ in (200, "<html>") }
+    #expect(try RoostCommand.run(["reload", "--url", stranger.url]).code == 1)
+    let port = ClosedPort()
+    for verb in ["reload", "workers"] {
+      for options in [[], ["--json"]] {
+        let outcome = try RoostCommand.run([verb, "--url", port.url] + options)
+        #expect(outcome.code == 4 && outcome.output == "")
+      }
+    }
+  }
+
+  @Test("workers prints a line for each process with how many tasks of which types it runs")
+  func workers() throws {
+    func task(_ type: String) -> String {
+      #"{"task":"\#(id)","type":"\#(type)","startedAt":"2026-11-24T10:00:00.000Z"}"#
+    }
+    let body =
+      #"{"workers":[{"id":"0a","name":"h/a/1","host":"h","pid":17,"generation":1,"threads":["#
+      + [task("nap"), task("echo"), task("nap")].joined(separator: ",")
+      + #"]},{"id":"0b","name":"h/long/2","host":"h","pid":12345,"generation":2,"threads":[]}]}"#
+    let host = try CannedHost { _ in (200, body) }
+    let outcome = try RoostCommand.run(["workers", "--url", host.url])
+    #expect(outcome.code == 0 && outcome.errors == "")
+    #expect(
+      outcome.output == """
+        NAME      PID    GENERATION  RUNS
+        h/a/1     17     1           echo 1, nap 2
+        h/long/2  12345  2           -
+
+        """)
+    #expect(try RoostCommand.run(["workers", "--json", "--url", host.url]).output == body + "\n")
+    #expect(host.requests.allSatisfy { $0.method == "GET" && $0.path == "/v1/workers" })
+  }
+
   @Test("watch in a pipe prints a line for each change and nothing twice")
   func watchInPipe() throws {
     let host = try CannedHost { [rounds = Counter()] _ in

@@ -20,7 +20,7 @@ struct UsageTests {
 
   static let verbs = [
     "serve", "check", "submit", "status", "result", "watch", "list", "cancel", "retry", "delete", "pause", "resume",
-    "schedules", "inspect",
+    "schedules", "workers", "reload", "inspect",
   ]
 
   @Test("Each verb has a help that ends with 0, whatever else is said", arguments: verbs)

@@ -79,10 +79,10 @@ struct Keyspace {
       guard let id = TaskID(rest), let record = StoredRecord(values[0][...]) else { return }
       records[id] = record
       rounds[id] = (0..<4).reduce(0) { $0 | Int(values[0][44 + $1]) << (8 * $1) }
-    case "q", "qh", "ql", "hq":
+    case "q", "qh", "ql", "sq", "hq":
       let ids = texts.compactMap { TaskID(String($0.suffix(32))) }
       places[parts[0], default: []] += ids
-      if parts[0] != "hq" { places["queues", default: []] += ids }
+      if parts[0] != "hq" && parts[0] != "sq" { places["queues", default: []] += ids }
     case "k": claims[rest] = TaskID(texts[0])
     case "due", "hdue", "away", "run", "exp":
       let keys = stride(from: 0, to: texts.count, by: 2).map { texts[$0] }
@@ -130,7 +130,7 @@ struct Keyspace {
       let isHeld = flight.contains(held) && leases[held.worker] != nil
       let isFound =
         switch record.state {
-        case .pending: places["queues"]?.contains(id) ?? false
+        case .pending: places[record.has(.alone) ? "sq" : "queues"]?.contains(id) ?? false
         case .scheduled: places["due"]?.contains(id) ?? false
         case .detached: places["away"]?.contains(id) ?? false
         case .taken, .running: isHeld
@@ -189,7 +189,7 @@ struct Keyspace {
   var unfinished: [String] {
     records.filter { !$0.value.state.status.isFinal || $0.value.handlerPhase == .pending }
       .map { "\($0.key) is \($0.value.state), handler \($0.value.handlerPhase)" }
-      + ["queues", "due", "away", "hq", "hdue", "run", "exp"].flatMap { place in
+      + ["queues", "sq", "due", "away", "hq", "hdue", "run", "exp"].flatMap { place in
         (places[place] ?? []).map { "\($0) in \(place)" }
       }
       + flight.map { "\($0.id) in flight of \($0.worker)" }
@@ -198,7 +198,7 @@ struct Keyspace {
   /// Keys that belong to tasks, but for bodies that go away by themselves.
   var ofTasks: [String] {
     let kinds: Set = [
-      "t", "p", "r", "g", "l", "k", "q", "qh", "ql", "hq", "due", "hdue", "away", "run", "exp", "done", "dead",
+      "t", "p", "r", "g", "l", "k", "q", "qh", "ql", "sq", "hq", "due", "hdue", "away", "run", "exp", "done", "dead",
       "flight", "ctl",
     ]
     return everything.filter { key, value in

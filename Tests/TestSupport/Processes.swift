@@ -16,13 +16,24 @@ public func spawn(
   descriptors: [Int32] = [-1, -1, 2], deathSignal: Int32 = SIGKILL
 ) throws -> pid_t {
   let environment = environment ?? ProcessInfo.processInfo.environment
-  var argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
-  var envp: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
-  defer { for pointer in argv + envp { free(pointer) } }
+  let argv: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+  let envp: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
+  let texts = [strdup(path), directory.map { strdup($0) } ?? nil]
+  defer { for pointer in argv + envp + texts { free(pointer) } }
   // Tied to a thread that never ends: the thread of a test does.
   let box = SpawnBox()
-  SpawnThread.shared.run {
-    box.pid = roost_spawn(path, &argv, &envp, directory, descriptors, Int32(descriptors.count), deathSignal, 1)
+  argv.withUnsafeBufferPointer { argv in
+    envp.withUnsafeBufferPointer { envp in
+      descriptors.withUnsafeBufferPointer { fds in
+        SpawnThread.shared.run {
+          var start = roost_start(
+            path: texts[0], argv: argv.baseAddress, envp: envp.baseAddress, directory: texts[1],
+            fds: fds.baseAddress, fd_count: Int32(fds.count), death_signal: deathSignal, group: 1, cgroup: -1,
+            changes_user: 0, user: 0, primary_group: 0, groups: nil, group_count: 0)
+          box.pid = roost_spawn(&start)
+        }
+      }
+    }
   }
   guard box.pid > 0 else { throw SpawnFailed(description: "cannot start \(path): error \(-box.pid)") }
   return box.pid

@@ -9,13 +9,17 @@ public final class RedisServer: @unchecked Sendable {
   package let address: RedisAddress
   public let directory: TemporaryDirectory
   private let arguments: [String]
+  private let environment: [String: String]
   private var pid: pid_t = 0
 
   /// Starts one with further options, as in `["--maxmemory", "4mb"]`.
-  public init(_ arguments: [String] = []) throws {
+  ///
+  /// `environment` is added to this process' own.
+  public init(_ arguments: [String] = [], environment: [String: String] = [:]) throws {
     directory = try TemporaryDirectory()
     address = RedisAddress(endpoint: .unix(path: directory.path + "/redis.sock"))
     self.arguments = arguments
+    self.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
     try start()
   }
 
@@ -30,7 +34,7 @@ public final class RedisServer: @unchecked Sendable {
         "redis-server", "--port", "0", "--unixsocket", directory.path + "/redis.sock", "--dir", directory.path,
         "--appendonly", "yes", "--save", "", "--loglevel", "warning", "--logfile", directory.path + "/redis.log",
       ] + arguments
-    pid = try spawn("/usr/bin/redis-server", words, deathSignal: SIGKILL)
+    pid = try spawn("/usr/bin/redis-server", words, environment: environment, deathSignal: SIGKILL)
     try eventually("redis-server answers") {
       (try? run("/usr/bin/redis-cli", ["-s", directory.path + "/redis.sock", "ping"]).output) == "PONG\n"
     }

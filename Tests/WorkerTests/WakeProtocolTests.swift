@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+import TaskStore
 import Testing
 
 @testable import Worker
 
 private typealias Source = WakeProtocol.Source
-private let queue = Source(pool: 0, handlers: false)
-private let calls = Source(pool: 0, handlers: true)
+private let queue = Source(pool: 0, queue: .tasks)
+private let calls = Source(pool: 0, queue: .handlers)
 
 @Suite("The wake protocol")
 struct WakeProtocolTests {
@@ -130,7 +131,7 @@ struct WakeProtocolTests {
 
   @Test("Each event in each state", arguments: rows)
   func row(_ row: Row) {
-    var wake = WakeProtocol(pools: 1)
+    var wake = WakeProtocol(pools: 1, queues: [.tasks, .handlers])
     for (event, isFree) in row.given.events { _ = Self.apply(event, isFree, &wake) }
     #expect(Self.apply(row.event, row.isFree, &wake) == row.answer)
     #expect(Self.apply(.round, true, &wake) == row.next)
@@ -138,9 +139,9 @@ struct WakeProtocolTests {
 
   @Test("The handler queue is a queue of its own")
   func handlers() {
-    var wake = WakeProtocol(pools: 2)
-    let demand: WakeProtocol.Demand = { $0.handlers ? 2 : 0 }
-    let other = Source(pool: 1, handlers: true)
+    var wake = WakeProtocol(pools: 2, queues: [.tasks, .handlers])
+    let demand: WakeProtocol.Demand = { $0.queue == .handlers ? 2 : 0 }
+    let other = Source(pool: 1, queue: .handlers)
     #expect(wake.roundBegins(demand).orders == [.init(source: calls, count: 2), .init(source: other, count: 2)])
     #expect(wake.waitBegins(patience: true, demand) == [calls, other])
     let accepted = [other, queue].map { wake.tokenCame($0, demand) }
@@ -194,7 +195,7 @@ private struct World {
   }
   enum Step: CaseIterable { case submit, finish, listen, gather, takeScript, unblock, answer, timeOut }
 
-  var wake = WakeProtocol(pools: 1)
+  var wake = WakeProtocol(pools: 1, queues: [.tasks, .handlers])
   var queued = 0
   var hasToken = false
   var isBusy = false

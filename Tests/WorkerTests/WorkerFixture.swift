@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import FlightBoard
 import Foundation
 import Redis
 import TaskModel
@@ -16,44 +17,20 @@ final class WorkerFixture: Sendable {
   let proxy: RedisProxy
   let store: TaskStore
   let core: WorkerCore
+  let board: FlightBoard
 
   /// Its one type is called `echo` whatever its executor.
   init(_ executor: String = "echo") throws {
     redis = try RedisServer()
     proxy = try RedisProxy(redis)
     let folder = redis.directory.path
-    let sources = BuildProducts.sources
-    let compiled = try run(
-      "/usr/bin/cc",
-      [
-        "-std=gnu11", "-O1", "-shared", "-fPIC", "-I", sources + "/Sources/CRoost/include",
-        sources + "/Tests/TaskHostTests/TestPlugins/workbench.c", "-o", folder + "/libworkbench.so",
-      ])
-    guard compiled.status == 0 else { throw SpawnFailed(description: compiled.errors) }
-
+    let workbench = try TestPlugin.workbench(in: folder)
+    let type = workbench.type(executor, name: "echo", callback: "written")
     store = TaskStore(address: redis.address, prefix: "roost", name: "test")
-    let definition = TypeDefinition(
-      name: "echo", executor: "workbench/\(executor)", callback: "workbench/written", exceptionHandler: nil,
-      worker: "workbench",
-      threads: 2, retentionAge: .seconds(3600), retentionCount: 1000, maxParams: 1 << 20, maxResult: 4 << 20)
-    store.start(types: [definition])
-
-    func reference(_ export: String) -> WorkerAssignment.TaskType.Reference {
-      .init(plugin: "workbench", export: export)
-    }
+    store.start(types: [type.definition])
     let assignment = WorkerAssignment(
       id: RandomID.make(), label: "test/workbench/1", redis: proxy.address, prefix: "roost", leaseMillis: 60_000,
-      logLevel: "info", logFormat: "json",
-      plugins: [
-        .init(
-          name: "workbench", path: folder + "/libworkbench.so", copy: folder + "/libworkbench.so",
-          settings: "{\"journal\":\"\(folder)/journal\"}")
-      ],
-      types: [
-        .init(
-          name: "echo", executor: reference(executor), callback: reference("written"), exceptionHandler: nil,
-          threads: 2, handlerThreads: 2, maxResult: 1 << 20)
-      ])
+      logLevel: "info", logFormat: "json", plugins: [workbench.plugin], types: [type])
     let (plugins, issues) = LoadedPlugins.load(assignment)
     guard issues.isEmpty else { throw SpawnFailed(description: "\(issues)") }
     let (address, clock, id) = (proxy.address, RedisClock(), assignment.id)
@@ -64,7 +41,10 @@ final class WorkerFixture: Sendable {
     _ = try first.hello(lastBatch: 0, held: [], origins: [])
     let lease = LeaseGuard(leaseMillis: 600_000)
     lease.confirmed(at: .max / 2)
-    core = WorkerCore(types: plugins.types, lease: lease, clock: clock, keys: Keys(prefix: "roost"))
+    board = try #require(FlightBoard(slots: assignment.slots))
+    let recorder = try #require(FlightRecorder(descriptor: board.descriptor, slots: assignment.slots))
+    core = WorkerCore(
+      types: plugins.types, lease: lease, clock: clock, keys: Keys(prefix: "roost"), recorder: recorder)
     for pool in core.pools { pool.start(core) }
     let loop = TakeLoop(core: core, origins: [], connect: connect, comesDue: { _ in }) {
       Issue.record("the lease was lost")

@@ -6,15 +6,33 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/// Starts a program whose life is tied to the calling thread's: the kernel sends it `death_signal` when that thread ends.
+/// How a program is to be started; all that it points to is borrowed for the call.
+typedef struct roost_start {
+  const char *path;
+  char *const *argv;
+  char *const *envp;
+  const char *directory;   // it starts there; NULL: where the caller is
+  const int *fds;          // what it gets as descriptors 0, 1, 2, 3, … (-1: /dev/null); all others are closed
+  int fd_count;
+  int death_signal;        // sent to it when the calling thread ends
+  int group;               // non-zero: it leads its own process group
+  int cgroup;              // an open cgroup.procs that it enters first; -1: none
+  int changes_user;        // non-zero: it runs as the next four say
+  uid_t user;
+  gid_t primary_group;
+  const gid_t *groups;
+  int group_count;
+} roost_start;
+
+/// Starts a program whose life is tied to the calling thread's, with no signal blocked or ignored.
 ///
-/// `fds` are the descriptors that the child gets as 0, 1, 2, 3, … (-1: /dev/null); all others are closed. The child
-/// leads its own process group when `group` is non-zero, starts in `directory` (NULL: the caller's), with no signal
-/// blocked or ignored. Returns the pid, or -errno when the program could not be started.
+/// Returns the pid, or -errno when the program could not be started.
 ///
 /// Needed because Swift may not run between fork and exec, and posix_spawn has no parent-death signal.
-pid_t roost_spawn(const char *path, char *const argv[], char *const envp[], const char *directory, const int *fds,
-                  int fd_count, int death_signal, int group);
+pid_t roost_spawn(const roost_start *start);
+
+/// The name of a signal, as in "SIGSEGV"; NULL if it has none. Needed because Glibc's module lacks sigabbrev_np.
+const char *roost_signal_name(int signal, char buffer[32]);
 
 /// A descriptor that becomes readable when the process ends; or -errno. Needed because glibc 2.36 declares it in a header without module.
 int roost_pidfd_open(pid_t pid);

@@ -19,7 +19,7 @@ enum HealthRoutes {
       if reasons.isEmpty { writer.member("status", "ready") }
       writer.key("reasons")
       writer.beginArray()
-      for reason in reasons { writer.string(reason) }
+      for reason in reasons + status.troubles { writer.string(reason) }
       writer.endArray()
       writer.endObject()
       call.reply.send(.json(writer.bytes, status: reasons.isEmpty ? 200 : 503))

@@ -6,8 +6,9 @@ internal import TaskStore
 
 /// The schedules of this host's config, with when each last made a task, on whatever host, and when it is due next.
 enum ScheduleRoutes {
-  static func all(_ store: TaskStore, _ schedules: [Schedule]) -> Operation {
+  static func all(_ store: TaskStore, _ status: HostStatus) -> Operation {
     .get { _ throws(Problem) in
+      let schedules = status.schedules
       let last = try await fromStore { () throws(TaskStoreError) in
         try await store.lastFired(schedules.map(\.field))
       }

@@ -62,7 +62,7 @@ enum TypeRoutes {
     writer.member("busy", Int64(status.busy(type.name)))
     writer.member("paused", state.isPaused)
     writer.member("parked", store.isParked(type.name))
-    writer.member("breaker", "closed")
+    writer.member("breaker", status.breaker(ofWorker: type.worker).rawValue)
     writer.key("counts")
     writer.beginObject()
     for status in TaskStatus.allCases { writer.member(status.rawValue, Int64(state.counts[status] ?? 0)) }

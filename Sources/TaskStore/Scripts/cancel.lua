@@ -9,7 +9,7 @@ local state, type = byte(rec, 2), type_of(rec)
 if FINAL[state] then return { 0, SHOWN[state] } end
 if not ACTIVE[state] then
   -- Its entry is a ghost from now on. The newest one can go, so that a queue from which nothing is taken does not grow.
-  local queue = P .. QUEUES[byte(rec, 50)] .. ':' .. type
+  local queue = P .. queue_of(rec) .. ':' .. type
   local is_newest = state == 80 and call('LINDEX', queue, -1) == key
   cancelled(key, rec, type)
   commit(function() if is_newest then call('LTRIM', queue, 0, -2) end end)

@@ -9,8 +9,8 @@
 --       or head: 'C', body: the completed record as it is to stand, made of one that was taken without manual retries and
 --       flags. It is written as it is if the record is still as it was taken; if not, its parts make a 'c'.
 -- Operations: c completed, f failed, r retry at time, x stopped on request, b given back, m running until time if there is
---             one, d detached until time, g progress (text), o log (lines of JSON), t handler delivered, l handler failed for
---             good (text), a handler again at time (text).
+--             one, v overdue, d detached until time, g progress (text), o log (lines of JSON), t handler delivered, l handler
+--             failed for good (text), a handler again at time (text).
 -- Returns nil if the worker may not write, else {time in ms, a letter for each item}: h written and the handler call is
 --         this worker's, k written, n not this worker's any more (nothing was written).
 local worker = ARGV[2]
@@ -18,19 +18,6 @@ if not admitted(worker, ARGV[3]) then return nil end
 local recs = #KEYS > 0 and call('MGET', unpack(KEYS)) or {}
 local answers, progress, latest, stays, completed = {}, {}, {}, {}, {}
 
-local function note(rec, phase, text, worker_take)
-  return sub(rec, 1, 2) .. phase .. sub(rec, 4, 10) .. pack('<I2', unpack_('<I2', rec, 11) + 1) .. sub(rec, 13, 32)
-    .. worker_take .. sub(rec, 45, body_end(rec)) .. outcome_of(rec) .. text
-end
--- The flags of a task that was started in time: it does not expire any more.
-local function started(key, rec, type)
-  local flags = byte(rec, 49)
-  if flags >= EXPIRES then
-    flags = flags - EXPIRES
-    add(zrems, 'exp', type, key)
-  end
-  return char(flags)
-end
 local apply = {
   c = function(key, rec, type, head, body, phase)
     if bit.band(byte(head, 4), 2) ~= 0 then keep_body(result_key(key, body)) end
@@ -42,12 +29,7 @@ local apply = {
   end,
   r = function(key, rec, type, head, body)
     if flag(rec, CANCEL) then return cancelled(key, rec, type) end
-    local at = sub(head, 38, 43)
-    leave(key, type, byte(rec, 2))
-    add(zadds, 'due', type, (unpack_('<I6', at)))
-    add(zadds, 'due', type, key)
-    write(key, type, byte(rec, 2), 'SCHEDULED', '1S-' .. sub(head, 2, 2) .. sub(head, 4, 25) .. NEVER .. NOBODY .. sub(rec, 41, 48)
-      .. started(key, rec, type) .. sub(rec, 50, 72) .. at .. NEVER .. sub(rec, 85, body_end(rec)) .. body)
+    schedule(key, rec, type, sub(head, 2, 2), sub(head, 4, 25), sub(head, 38, 43), body)
   end,
   x = function(key, rec, type) cancelled(key, rec, type) end,
   b = function(key, rec, _, head) give_back(key, rec, sub(head, 26, 37)) end,
@@ -56,7 +38,10 @@ local apply = {
     if deadline == '' then deadline = NEVER end
     show(key, type, (unpack_('<I6', block, 17)))
     write(key, type, byte(rec, 2), 'IN_PROGRESS', '1R' .. sub(rec, 3, 4) .. sub(block, 1, 12) .. sub(rec, 17, 20) .. sub(block, 17, 22)
-      .. sub(rec, 27, 48) .. started(key, rec, type) .. sub(rec, 50, 78) .. deadline .. sub(rec, 85))
+      .. sub(rec, 27, 48) .. char(started(key, rec, type)) .. sub(rec, 50, 78) .. deadline .. sub(rec, 85))
+  end,
+  v = function(key, rec)
+    if not is_overdue(rec) then keep(key, sub(rec, 1, 56) .. sub(rec, 41, 44) .. sub(rec, 61)) end
   end,
   d = function(key, rec, type, head)
     if flag(rec, CANCEL) then return cancelled(key, rec, type) end
@@ -64,8 +49,8 @@ local apply = {
     if byte(rec, 2) ~= 82 then show(key, type, (unpack_('<I6', block, 17))) end
     add(zadds, 'away', type, (unpack_('<I6', at)))
     add(zadds, 'away', type, key)
-    write(key, type, byte(rec, 2), 'IN_PROGRESS', '1D-0' .. block .. sub(rec, 27, 32) .. NOBODY .. sub(rec, 41, 78) .. at
-      .. sub(rec, 85, body_end(rec)))
+    write(key, type, byte(rec, 2), 'IN_PROGRESS', '1D-0' .. block .. sub(rec, 27, 32) .. NOBODY .. sub(rec, 41, 48)
+      .. char(bit.band(byte(rec, 49), 255 - ALONE)) .. sub(rec, 50, 78) .. at .. sub(rec, 85, body_end(rec)))
   end,
   g = function(key, rec, _, _, body)
     progress[#progress + 1] = P .. 'g:' .. id_of(key)
@@ -112,7 +97,7 @@ local function judge(key, rec, head, body)
     if (op == 'c' or op == 'f') and FINAL[byte(rec, 2)] and byte(rec, 3) == 112 and sub(rec, 33, 44) == fence then
       answer = 'h'
     end
-    if answer == 'h' or op == 'm' and answer == 'k' then
+    if answer == 'h' or (op == 'm' or op == 'v') and answer == 'k' then
       stays[key .. sub(fence, 9)] = true
     elseif answer == 'k' and op ~= 'g' and op ~= 'o' then
       stays[key .. sub(fence, 9)] = nil          -- the call that marked it ends it too
@@ -129,7 +114,8 @@ for i = 1, #KEYS do
   elseif head ~= 'C' then
     answers[i] = judge(key, rec, head, body)
   elseif byte(rec, 2) == 84 and sub(rec, 33, 49) == sub(body, 33, 49) then
-    -- Almost every task ends here. Same worker and take, no retry, no flag: nothing of a taken record can have changed.
+    -- Almost every task ends here. Same worker and take, no retry, no flag: nothing of a taken record can have changed but a
+    -- verdict, which means nothing to one that completed after all.
     local type = type_of(rec)
     keep(key, body)
     latest[key] = body

@@ -1,12 +1,12 @@
 #!lua flags=no-writes
 -- Candidates for a page from several places.
--- ARGV: 1 prefix, 2 how many of each list, then for each list place ('q', 'qh', 'ql', 'done', 'dead', 'run' or 'due'), type and
---       position ('' at the start); a place '' ends the lists that are merged: if they gave enough, nothing more is read.
+-- ARGV: 1 prefix, 2 how many of each list, then for each list place ('q', 'qh', 'ql', 'sq', 'done', 'dead', 'run' or 'due'), type
+--       and position ('' at the start); a place '' ends the lists that are merged: if they gave enough, nothing more is read.
 --       A position is that of the last entry seen: in a list its absolute number (entries that ever left at the old end count
 --       on), in a sorted set score and key.
 -- Returns for each list read {position, id, record, position, id, record, ...} in the order of the page.
 local limit, answer, found_in_all = tonumber(ARGV[2]), {}, 0
-local OLD_END = { q = LEFT.q, qh = LEFT.qh, ql = LEFT.ql, done = 'done', dead = 'dead' }
+local OLD_END = { q = LEFT.q, qh = LEFT.qh, ql = LEFT.ql, sq = LEFT.sq, done = 'done', dead = 'dead' }
 
 local function from_list(place, type, position)
   local source, keys, positions, rounds = P .. place .. ':' .. type, {}, {}, {}
@@ -53,8 +53,9 @@ for i = 3, #ARGV, 3 do
     local recs, entries = #keys > 0 and call('MGET', unpack(keys)) or {}, {}
     for j = 1, #keys do
       local rec = recs[j]
-      -- An entry of an earlier life of the task is not this task's place.
+      -- An entry of an earlier life of the task is not this task's place, nor is one from before it had to run alone, or after.
       if rec and rounds[j] and unpack_('<I4', rec, 45) ~= rounds[j] then rec = false end
+      if rec and LEFT[place] and flag(rec, ALONE) ~= (place == 'sq') then rec = false end
       if rec then found_in_all = found_in_all + 1 end
       entries[#entries + 1] = positions[j]
       entries[#entries + 1] = id_of(keys[j])

@@ -8,5 +8,6 @@ else
   call('HDEL', P .. 'control', 'paused:' .. type)
   local _, is_mixed = control(type)
   if waiting(type, is_mixed) > 0 then wake('wake:' .. type) end
+  if call('LLEN', P .. 'sq:' .. type) > 0 then wake('swake:' .. type) end
 end
 return 1

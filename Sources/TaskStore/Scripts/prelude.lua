@@ -17,8 +17,10 @@ local now6 = pack('<I6', now)
 --  5 bodies (bit 0 params, 1 result in a key of their own)   6 zero   7 attempts u16   9 max attempts u16
 -- 11 handler attempts u16   13 origin u32   17 outcome length u32   21 started at   27 finished at
 -- 33 worker 8 bytes   41 take u32   45 manual retries u32
--- 49 flags (bit 0 cancel asked, 1 watched, 2 has progress, 3 has log lines, 4 has a key, 5 expires unless started in time)
--- 50 priority   51 type length u8   52 zero   53 crashes u16   55 lost leases u16   57 verdict u32
+-- 49 flags (bit 0 cancel asked, 1 watched, 2 has progress, 3 has log lines, 4 has a key, 5 expires unless started in time,
+--    6 is to run alone)
+-- 50 priority   51 type length u8   52 zero   53 crashes u16   55 lost leases u16   57 verdict u32 (the take whose attempt
+--    is to end as timed out, whoever moves the task on)
 -- 61 params length u32   65 extras length u16   67 created at   73 due at   79 deadline   85 cancel asked at
 -- 91 type, extras, params, outcome (result or error), note (the handler's last error, to the end)
 -- States: P pending, T taken (shown as pending), R running, D detached, S scheduled, C completed, F failed, X cancelled.
@@ -27,7 +29,7 @@ local SHOWN = { [80] = 'PENDING', [84] = 'PENDING', [82] = 'IN_PROGRESS', [68] =
   [67] = 'COMPLETED', [70] = 'FAILED', [88] = 'CANCELLED' }
 local ACTIVE = { [84] = true, [82] = true }
 local FINAL = { [67] = true, [70] = true, [88] = true }
-local CANCEL, WATCHED, PROGRESS, LOGGED, KEYED, EXPIRES = 1, 2, 4, 8, 16, 32
+local CANCEL, WATCHED, PROGRESS, LOGGED, KEYED, EXPIRES, ALONE = 1, 2, 4, 8, 16, 32, 64
 
 local function type_of(rec) return sub(rec, HEADER + 1, HEADER + byte(rec, 51)) end
 local function flag(rec, bit_) return bit.band(byte(rec, 49), bit_) ~= 0 end
@@ -134,11 +136,19 @@ local function forget(key, rec)            -- the record and every key that belo
   end
 end
 
--- Into the type's queue of the task's priority, at its end or at its front.
+-- The queue in which a task waits: by its priority, or the one of tasks that run alone. An entry elsewhere is none of its own.
 local QUEUES = { [104] = 'qh', [110] = 'q', [108] = 'ql' }
-local LEFT = { qh = 'takenh', q = 'taken', ql = 'takenl' }     -- counts the entries that left the queue at its front
+local function queue_of(rec) return flag(rec, ALONE) and 'sq' or QUEUES[byte(rec, 50)] end
+-- Counts the entries that left the queue at its front.
+local LEFT = { qh = 'takenh', q = 'taken', ql = 'takenl', sq = 'takens' }
+-- Into its queue, at the end or at the front; those that run alone go to the end, so that none keeps the others waiting.
 local function enqueue(key, rec, type, at_front)
-  local queue = QUEUES[byte(rec, 50)]
+  local queue = queue_of(rec)
+  if queue == 'sq' then
+    add(pushes, 'sq', type, key)
+    woken['swake:' .. type] = true
+    return
+  end
   if queue ~= 'q' then mixed[type] = true end
   if at_front then
     add(fronts, queue, type, key)
@@ -199,6 +209,55 @@ local function requeue(key, rec, type)
   write(key, type, old, 'PENDING', '1P' .. sub(rec, 3, 6) .. pack('<I2', attempts) .. sub(rec, 9, 32) .. NOBODY .. sub(rec, 41, 78)
     .. NEVER .. sub(rec, 85))
 end
+-- The flags of a task that was started in time: it does not expire any more.
+local function started(key, rec, type)
+  local flags = byte(rec, 49)
+  if flag(rec, EXPIRES) then
+    flags = flags - EXPIRES
+    add(zrems, 'exp', type, key)
+  end
+  return flags
+end
+-- An attempt has failed and another comes later (`at`: 6 bytes). It took no worker down: the next one need not run alone.
+local function schedule(key, rec, type, kind, block, at, outcome)
+  local old = byte(rec, 2)
+  leave(key, type, old)
+  add(zadds, 'due', type, (unpack_('<I6', at)))
+  add(zadds, 'due', type, key)
+  local flags = bit.band(started(key, rec, type), 255 - ALONE)
+  write(key, type, old, 'SCHEDULED', '1S-' .. kind .. block .. NEVER .. NOBODY .. sub(rec, 41, 48) .. char(flags)
+    .. sub(rec, 50, 72) .. at .. NEVER .. sub(rec, 85, body_end(rec)) .. outcome)
+end
+-- When to try again after so many failures: exponential with full jitter. `policy` as in JSON about the type.
+local function due_after(key, failures, policy)
+  local longest = math.min(policy.maxBackoff or 300000, (policy.backoff or 1000) * 2 ^ math.min(failures - 1, 50))
+  -- Each script starts with the same random numbers.
+  math.randomseed((now + tonumber(sub(key, -8), 16)) % 2147483648)
+  return now + math.max(1, math.floor(math.random() * (longest + 1)))
+end
+-- Ends an attempt that failed and whose worker is not there to say so. It counts: not yet where it was not shown as running.
+local function fail(key, rec, type, kind, outcome, may_retry)
+  local attempts, policy, since = unpack_('<I2', rec, 7), info_of(type).retry or {}, sub(rec, 21, 26)
+  if byte(rec, 2) == 84 then attempts = math.min(attempts + 1, 65535) end
+  if since == NEVER then since = now6 end
+  local most = policy.attempts or 1
+  local block = sub(rec, 5, 6) .. pack('<I2I2I2', attempts, math.min(most, 65535), 0) .. sub(rec, 13, 16)
+    .. pack('<I4', #outcome) .. since
+  if may_retry and attempts < most then
+    schedule(key, rec, type, kind, block, pack('<I6', due_after(key, attempts, policy)), outcome)
+  else
+    finish(key, rec, type, 'F', phase_for(type, 'F'), kind, block, outcome, false)
+  end
+end
+-- Whether a timeout was decided for the take that the record is in; one for an earlier take means nothing any more.
+local function is_overdue(rec) return sub(rec, 57, 60) == sub(rec, 41, 44) end
+local OVERDUE = '{"kind":"timeout","message":"it did not stop within its grace after its deadline, and its process was ended",'
+  .. '"retryable":true}'
+-- A final record after one more try of its handler.
+local function note(rec, phase, text, worker_take)
+  return sub(rec, 1, 2) .. phase .. sub(rec, 4, 10) .. pack('<I2', unpack_('<I2', rec, 11) + 1) .. sub(rec, 13, 32)
+    .. worker_take .. sub(rec, 45, body_end(rec)) .. outcome_of(rec) .. text
+end
 local function to_handler_queue(key, rec, type)
   add(pushes, 'hq', type, key)
   woken['hwake:' .. type] = true
@@ -209,7 +268,14 @@ local function give_back(key, rec, fence)
   if not rec or sub(rec, 33, 44) ~= fence then return false end
   local state = byte(rec, 2)
   if ACTIVE[state] then
-    if flag(rec, CANCEL) then cancelled(key, rec, type_of(rec)) else requeue(key, rec, type_of(rec)) end
+    local type = type_of(rec)
+    if flag(rec, CANCEL) then
+      cancelled(key, rec, type)
+    elseif is_overdue(rec) then
+      fail(key, rec, type, '2', OVERDUE, true)
+    else
+      requeue(key, rec, type)
+    end
     return true
   end
   if FINAL[state] and byte(rec, 3) == 112 then
@@ -265,13 +331,15 @@ end
 -- The hash `control`: 'paused:TYPE' while nothing of the type may be taken, 'mixed:TYPE' while it may have tasks of other
 -- priorities than normal. Whoever uses neither has no field there.
 local function control(type) return unpack(call('HMGET', P .. 'control', 'paused:' .. type, 'mixed:' .. type)) end
+-- Without those that run alone.
 local function waiting(type, is_mixed)
   local length = call('LLEN', P .. 'q:' .. type)
   if is_mixed then length = length + call('LLEN', P .. 'qh:' .. type) + call('LLEN', P .. 'ql:' .. type) end
   return length
 end
 
--- At most one token stands in a list: 'wake:TYPE' for the type's queue, 'hwake:TYPE' for its handler queue.
+-- At most one token stands in a list: 'wake:TYPE' for the type's queue, 'swake:TYPE' for its tasks that run alone, 'hwake:TYPE'
+-- for its handler queue.
 local function wake(name)
   if call('LLEN', P .. name) == 0 then call('RPUSH', P .. name, '1') end
 end

@@ -19,13 +19,14 @@ local function revive(key, rec)
   if byte(rec, 3) == 112 then return 'h' end
   if flag(rec, KEYED) and not takes_back_key(key, rec, type) then return 'k' end
   if flag(rec, PROGRESS) then deletes[#deletes + 1] = P .. 'g:' .. id_of(key) end
-  enqueue(key, rec, type)
   -- The take number stays, so that no command of an earlier life fits; the count of manual retries outdates the finished entry.
   local flags = bit.band(byte(rec, 49), LOGGED + KEYED + WATCHED)
-  write(key, type, state, 'PENDING', '1P-0' .. char(bit.band(byte(rec, 5), 1)) .. '\0' .. pack('<I2', 0) .. sub(rec, 9, 10)
+  local new = '1P-0' .. char(bit.band(byte(rec, 5), 1)) .. '\0' .. pack('<I2', 0) .. sub(rec, 9, 10)
     .. pack('<I2', 0) .. sub(rec, 13, 16) .. pack('<I4', 0) .. NEVER .. NEVER .. NOBODY .. sub(rec, 41, 44)
     .. pack('<I4', unpack_('<I4', rec, 45) + 1) .. char(flags) .. sub(rec, 50, 52) .. pack('<I2I2I4', 0, 0, 0)
-    .. sub(rec, 61, 72) .. NEVER .. NEVER .. NEVER .. sub(rec, 91, body_end(rec)))
+    .. sub(rec, 61, 72) .. NEVER .. NEVER .. NEVER .. sub(rec, 91, body_end(rec))
+  enqueue(key, new, type)
+  write(key, type, state, 'PENDING', new)
   return 'd'
 end
 local recs, answers, seen = call('MGET', unpack(KEYS)), {}, {}

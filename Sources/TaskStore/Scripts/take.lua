@@ -1,16 +1,18 @@
 #!lua flags=allow-oom
 -- Moves tasks, or handler calls, from a type's queue to a worker.
--- ARGV: 1 prefix, 2 worker, 3 its 8 bytes, 4 epoch, 5 type, 6 'q' or 'hq', 7 number of the batch (never used twice),
---       8 how many at most, 9 bytes of records and params at most.
+-- ARGV: 1 prefix, 2 worker, 3 its 8 bytes, 4 epoch, 5 type, 6 'q', 'sq' (tasks that run alone) or 'hq' (handler calls),
+--       7 number of the batch (never used twice), 8 how many at most, 9 bytes of records and params at most, 10 the latest time in ms that
+--       the clock is believed (after it nothing expires).
 -- Returns nil if the worker may not write, else {time in ms, 1 if more is left there, the batch as in-flight keeps it (for
 --         each task its key and 4 bytes), then the record of each}.
 local worker, worker8, type = ARGV[2], ARGV[3], ARGV[5]
 if not admitted(worker, ARGV[4]) then return nil end
-local handlers, most = ARGV[6] == 'hq', tonumber(ARGV[8])
+local handlers, alone, most = ARGV[6] == 'hq', ARGV[6] == 'sq', tonumber(ARGV[8])
 local answer, paused, is_mixed = { now, 0, '' }, false, false
 if not handlers then
   paused, is_mixed = control(type)
   if paused then return answer end
+  is_mixed = is_mixed and not alone
 end
 
 -- The entries of the queue, or of the three in turns: out of 16 places 12 are for high, 3 for normal, 1 for low priority, and
@@ -41,13 +43,15 @@ if #keys > 0 then
     local key, rec = keys[i], recs[i]
     if bytes >= limit then break end
     used = i
-    -- The record decides, an entry is a hint: cancelled, deleted and retried tasks leave ghosts behind.
+    -- The record decides, an entry is a hint: cancelled, deleted and retried tasks leave ghosts behind, and whether a task runs
+    -- alone may have changed since.
     local fits = rec and not seen[key]
     if fits and handlers then
       fits = byte(rec, 3) == 112 and sub(rec, 33, 40) == NOBODY
     elseif fits then
-      fits = byte(rec, 2) == 80
-      if fits and byte(rec, 49) >= EXPIRES and is_expired(rec) then
+      local flags = byte(rec, 49)
+      fits = byte(rec, 2) == 80 and (flags >= ALONE) == alone
+      if fits and flags >= EXPIRES and now <= tonumber(ARGV[10]) and is_expired(rec) then
         expired(key, rec, type)
         fits = false
         seen[key] = true
@@ -98,9 +102,9 @@ if used > 0 then
     for name, number in pairs(lefts) do call('LTRIM', P .. name .. ':' .. type, number, -1) end
   end)
 end
-local left = handlers and call('LLEN', P .. 'hq:' .. type) or waiting(type, is_mixed)
+local left = (handlers or alone) and call('LLEN', P .. ARGV[6] .. ':' .. type) or waiting(type, is_mixed)
 if left > 0 then
-  wake((handlers and 'hwake:' or 'wake:') .. type)
+  wake((handlers and 'hwake:' or alone and 'swake:' or 'wake:') .. type)
   answer[2] = 1
 elseif is_mixed then
   call('HDEL', P .. 'control', 'mixed:' .. type)

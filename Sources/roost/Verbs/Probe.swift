@@ -15,10 +15,12 @@ private func runProbe(_ arguments: Arguments) throws(CommandError) -> ExitCode {
   // What the plugin's constructors start must not hold the pipe that the answer goes through.
   _ = fcntl(3, F_SETFD, FD_CLOEXEC)
   let words = arguments.positionals
-  guard words.count == 3, words[1] == "--name" else { throw .usage("probe is started by the host", verb: nil) }
+  guard words.count == 3 || words.count == 5 && words[3] == "--copy", words[1] == "--name" else {
+    throw .usage("probe is started by the host", verb: nil)
+  }
   var answer: [UInt8]
   do throws(PluginError) {
-    answer = try PluginProbe.inspect(path: words[0], name: words[2]).json
+    answer = try PluginProbe.inspect(path: words[0], name: words[2], copy: words.count == 5 ? words[4] : nil).json
   } catch {
     var writer = JSONWriter()
     writer.beginObject()

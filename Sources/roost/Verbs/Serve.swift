@@ -16,12 +16,13 @@ extension Verb {
 private func runServe(_ arguments: Arguments) throws(CommandError) -> ExitCode {
   // Before any thread is there, so that all of them inherit it.
   TaskHost.prepareProcess()
-  let config = try checkedConfig(ConfigFile.path(arguments))
+  let path = ConfigFile.path(arguments)
+  let config = try checkedConfig(path)
   Log.configure(
     level: Log.Level.allCases.first { $0.name == config.log.level.rawValue } ?? .info,
     format: Log.Format(rawValue: config.log.format.rawValue) ?? .auto, source: config.name)
   do throws(HostError) {
-    let host = try TaskHost(config)
+    let host = try TaskHost(config, path: path)
     let server = try listen(host)
     Log.info("listening on http://\(server.address)")
     return try host.run { server.stop(within: $0) } == .orderly ? .ok : .failed
@@ -48,7 +49,7 @@ private func listen(_ host: TaskHost) throws(HostError) -> APIServer {
     return try APIServer(
       listen: HTTPAddress(host: http.listen.host, port: UInt16(http.listen.port)), maxBody: http.maxBody,
       cors: http.cors, hosts: http.hosts, store: host.store, status: host.status,
-      schedules: host.status.schedules)
+      reload: { () async throws(ReloadRefusal) in try await host.reload() })
   } catch {
     throw .system(error.description)
   }
