@@ -126,7 +126,12 @@ let package = Package(
       uses: ["Worker", "WorkerControl", "FlightBoard", "TaskStore", "Redis", "TaskModel", "Threading", "Logging"],
       exclude: ["TestPlugins"]),
     tests(
-      of: "TaskHost", uses: ["TaskHost", "Config", "TaskStore", "Redis", "HTTPClient", "TaskModel", "Threading"],
+      of: "TaskHost",
+      uses: [
+        "TaskHost", "PluginFiles", "FlightBoard", "WorkerControl", "Config", "TaskStore", "Redis", "HTTPClient",
+        "TaskModel",
+        "Threading",
+      ],
       exclude: ["TestPlugins"]),
     tests(of: "RoostCommand", uses: ["HTTPClient", "TaskModel", "Threading"]),
   ],

@@ -29,6 +29,8 @@ static _Atomic unsigned installed[COUNT];
 PER_THREAD volatile uint64_t flying;
 // At which installation this thread went through the handler last.
 PER_THREAD volatile unsigned passed[COUNT];
+// What the thread had before it was given a stack here.
+PER_THREAD stack_t outer;
 
 void roost_thread_flies(uint64_t flight) { flying = flight; }
 
@@ -121,11 +123,12 @@ enum { STACK_SIZE = 64 << 10 };
 
 void *roost_alternate_stack_begin(void) {
   flying = 0;
+  outer.ss_flags = SS_DISABLE;
   size_t guard = (size_t)sysconf(_SC_PAGESIZE);
   char *memory = mmap(NULL, guard + STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return NULL;
   stack_t stack = {.ss_sp = memory + guard, .ss_size = STACK_SIZE};
-  if (mprotect(memory, guard, PROT_NONE) == 0 && sigaltstack(&stack, NULL) == 0) return memory;
+  if (mprotect(memory, guard, PROT_NONE) == 0 && sigaltstack(&stack, &outer) == 0) return memory;
   munmap(memory, guard + STACK_SIZE);
   return NULL;
 }
@@ -133,8 +136,8 @@ void *roost_alternate_stack_begin(void) {
 void roost_alternate_stack_end(void *memory) {
   if (!memory) return;
   size_t guard = (size_t)sysconf(_SC_PAGESIZE);
-  stack_t now, none = {.ss_flags = SS_DISABLE};
+  stack_t now;
   // A plugin may have given the thread one of its own.
-  if (sigaltstack(NULL, &now) == 0 && now.ss_sp == (char *)memory + guard) sigaltstack(&none, NULL);
+  if (sigaltstack(NULL, &now) == 0 && now.ss_sp == (char *)memory + guard) sigaltstack(&outer, NULL);
   munmap(memory, guard + STACK_SIZE);
 }

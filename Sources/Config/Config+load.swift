@@ -25,7 +25,9 @@ extension Config {
   ) throws(ConfigErrors) -> Config {
     let report = ConfigReport(text: text, environment: environment, directory: directory)
     let config = read(report)
-    guard let config, report.issues.isEmpty else { throw ConfigErrors(file: file, issues: report.issues) }
+    guard let config, report.issues.isEmpty else {
+      throw ConfigErrors(file: file, issues: report.issues, readable: config)
+    }
     return config
   }
 

@@ -22,10 +22,13 @@ package struct ConfigErrors: Error, Sendable, Equatable, CustomStringConvertible
   /// The file as it was named.
   package let file: String
   package let issues: [ConfigIssue]
+  /// What could be read all the same, with defaults in place of what is wrong, to look for more; nil: nothing.
+  package let readable: Config?
 
-  package init(file: String, issues: [ConfigIssue]) {
+  package init(file: String, issues: [ConfigIssue], readable: Config? = nil) {
     self.file = file
     self.issues = issues
+    self.readable = readable
   }
 
   /// One line per issue, as in `config.json:12:5: types.a.threads: 0 is out of range; allowed are 1 to 1024`.

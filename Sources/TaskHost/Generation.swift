@@ -13,16 +13,16 @@ struct Generation: Sendable {
   private let copies: [String: StoredPlugin]
   private let environment: [String: String]
 
-  /// `copies` are the files that are loaded, by the plugin's name in config.
-  init(
-    number: Int, _ config: Config, plugins: [HostStatus.Plugin], copies: [String: StoredPlugin],
-    environment: [String: String]
-  ) {
+  init(number: Int, _ checked: CheckedConfig, environment: [String: String]) {
     self.number = number
-    self.config = config
-    self.plugins = plugins
-    self.copies = copies
+    config = checked.config
+    copies = checked.copies
     self.environment = environment
+    plugins = checked.answers.sorted { $0.key < $1.key }.map { name, answer in
+      HostStatus.Plugin(
+        name: name, version: answer.version, build: answer.build, path: checked.config.plugins[name]?.path ?? "",
+        exports: answer.exports)
+    }
     plans = WorkerPlan.plans(config, copies: copies.mapValues(\.copy), environment: environment)
   }
 
@@ -35,45 +35,24 @@ struct Generation: Sendable {
   }
 }
 
-/// Everything that keeps a generation from being made.
-struct GenerationRefused: Error {
-  let issues: [ConfigIssue]
-}
-
 extension Generation {
-  /// Checks and copies the files of all plugins, and loads the copies in processes that are thrown away.
-  ///
-  /// Blocks for as long as plugins take to load, up to their limit.
-  static func make(
-    _ number: Int, _ config: Config, in store: PluginStore
-  ) throws(GenerationRefused) -> Generation {
-    var copies: [String: StoredPlugin] = [:]
-    var issues: [ConfigIssue] = []
-    for (name, plugin) in config.plugins.sorted(by: { $0.key < $1.key }) {
-      do throws(PluginError) {
-        copies[name] = try store.add(name: name, path: plugin.path, sha256: plugin.sha256)
-      } catch {
-        issues.append(ConfigIssue(path: "plugins.\(name).path", message: error.message))
-      }
-    }
-    issues += PluginProber.check(config)
-    guard issues.isEmpty else { throw GenerationRefused(issues: issues) }
-    return Generation(number: number, config, plugins: [], copies: copies, environment: ChildProcess.ownEnvironment)
-  }
-
   /// Reads config.json anew and makes the generation that is to follow one with the config `before`.
-  static func prepare(_ number: Int, path: String, after before: Config, in store: PluginStore) -> ReloadQueue.Prepared
-  {
-    do {
-      let read = try Config.load(path: path, environment: ChildProcess.ownEnvironment)
-      let (config, restartNeeded) = before.applying(read)
-      return ReloadQueue.Prepared(
-        generation: .success(try make(number, config, in: store)), restartNeeded: restartNeeded)
-    } catch let error as ConfigErrors {
-      return ReloadQueue.Prepared(generation: .failure(.refused(error.issues)), restartNeeded: [])
+  ///
+  /// Plugin files are checked and copied, and the copies loaded in processes that are thrown away: it blocks for as long as
+  /// that takes, up to its limit.
+  static func prepare(
+    _ number: Int, path: String, after before: Config, in store: PluginStore
+  ) -> ReloadQueue.Prepared {
+    do throws(ConfigErrors) {
+      let environment = ChildProcess.ownEnvironment
+      let checked = try CheckedConfig.load(path: path, environment: environment) { _ in store }
+      let (config, restartNeeded) = before.applying(checked.config)
+      let generation = Generation(
+        number: number, CheckedConfig(config: config, copies: checked.copies, answers: checked.answers),
+        environment: environment)
+      return ReloadQueue.Prepared(generation: .success(generation), restartNeeded: restartNeeded)
     } catch {
-      let issues = (error as? GenerationRefused)?.issues ?? []
-      return ReloadQueue.Prepared(generation: .failure(.refused(issues)), restartNeeded: [])
+      return ReloadQueue.Prepared(generation: .failure(.refused(error.issues)), restartNeeded: [])
     }
   }
 }

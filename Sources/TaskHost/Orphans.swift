@@ -2,6 +2,7 @@
 internal import CSystemShims
 internal import Glibc
 internal import Logging
+internal import Threading
 
 /// What the processes of workers leave behind, which this process has adopted as their subreaper.
 enum Orphans {
@@ -32,15 +33,34 @@ enum Orphans {
     }
   }
 
+  /// Children that other threads started and wait for.
+  private static let spares = Lock<Set<pid_t>>([])
+
+  /// Starts a process whose end the caller waits for on a thread of its own, and says so with `unspare`.
+  static func sparing(
+    _ start: () throws(HostError) -> ChildProcess
+  ) throws(HostError) -> ChildProcess {
+    // Under the lock, because it may have ended before it is known here.
+    try spares.withLock { spares throws(HostError) in
+      let process = try start()
+      spares.insert(process.pid)
+      return process
+    }
+  }
+
+  static func unspare(_ pid: pid_t) { spares.withLock { _ = $0.remove(pid) } }
+
   /// Lets adopted processes go that have ended.
   ///
   /// `known` are children whose end somebody else waits for.
   static func collect(except known: Set<pid_t>) {
-    while true {
-      let pid = roost_ended_child()
-      // Behind a known one there may be more: their turn comes when somebody has waited for it.
-      guard pid > 0, !known.contains(pid) else { return }
-      waitpid(pid, nil, WNOHANG)
+    spares.withLock { spares in
+      while true {
+        let pid = roost_ended_child()
+        // Behind a known one there may be more: their turn comes when somebody has waited for it.
+        guard pid > 0, !known.contains(pid), !spares.contains(pid) else { return }
+        waitpid(pid, nil, WNOHANG)
+      }
     }
   }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-package import Config
 internal import CSystemShims
 internal import Glibc
+internal import PluginFiles
 package import TaskModel
 internal import Threading
 
@@ -10,98 +10,110 @@ package enum PluginProber {
   /// What a plugin said of itself.
   package struct Answer: Sendable {
     package let version: String
-    package let exports: [String: Set<String>]
+    /// `sha256:` and the digest of the file that was loaded, in hex.
+    package let build: String
+    /// In the order in which they were registered.
+    package let exports: [(name: String, kind: PluginExportKind)]
     /// The whole description as JSON.
     package let json: [UInt8]
 
-    /// Names by kind (`executor`, `callback`, `exceptionHandler`).
-    package func names(_ kind: PluginExportKind) -> Set<String> { exports[kind.rawValue] ?? [] }
+    /// The names of one kind.
+    package func names(_ kind: PluginExportKind) -> Set<String> {
+      Set(exports.lazy.filter { $0.kind == kind }.map(\.name))
+    }
   }
 
   package struct Failure: Error, Sendable {
+    /// Names the kind of failure for programs, as in `PLUGIN_CRASH`; empty: the machine gave no process.
+    package let code: String
     package let message: String
   }
 
+  /// The program whose verb `probe` loads plugins, if not another one is named.
+  package static let ownProgram = "/proc/self/exe"
   /// Milliseconds until a plugin that hangs while loading is given up.
-  static let patience: Int32 = 10_000
+  static let patience: Int64 = 10_000
+  /// Bytes of the longest answer that is read.
+  private static let answerLimit = 16 << 20
 
-  /// Checks one file and asks it for its exports; blocks until it has answered.
-  package static func probe(name: String, path: String, directory: String? = nil) throws(Failure) -> Answer {
+  /// Checks one file and asks it for its exports; with `copy` that file is loaded, and messages name `path`.
+  ///
+  /// Blocks until it has answered. May be called from any thread, at once for several plugins.
+  package static func probe(
+    name: String, path: String, copy: String? = nil, directory: String? = nil, program: String = ownProgram
+  ) throws(Failure) -> Answer {
+    let place = PluginPlace(name: name, path: path)
     var ends: [Int32] = [0, 0]
-    guard roost_pipe(&ends) == 0 else { throw Failure(message: "no descriptor is left") }
+    guard roost_pipe(&ends) == 0 else { throw Failure(code: "", message: "no descriptor is left") }
     defer { close(ends[0]) }
     let process: ChildProcess
     do throws(HostError) {
-      process = try ChildProcess.start(
-        "/proc/self/exe", ["roost", "probe", path, "--name", name],
-        ChildProcess.Setting(
-          environment: WorkerPlan.environment(of: nil, from: ChildProcess.ownEnvironment),
-          directory: directory, descriptors: [-1, 2, 2, ends[1]]))
+      process = try Orphans.sparing { () throws(HostError) -> ChildProcess in
+        try ChildProcess.start(
+          program, ["roost", "probe", path, "--name", name] + (copy.map { ["--copy", $0] } ?? []),
+          ChildProcess.Setting(
+            environment: WorkerPlan.environment(of: nil, from: ChildProcess.ownEnvironment), directory: directory,
+            descriptors: [-1, 2, 2, ends[1]]))
+      }
     } catch {
       close(ends[1])
-      throw Failure(message: error.description)
+      throw Failure(code: "", message: error.description)
     }
     close(ends[1])
-    let (output, isWhole) = readAll(ends[0])
-    if !isWhole { kill(process.pid, SIGKILL) }
+    let deadline = MonotonicClock.now + patience * 1_000_000
+    let output = readAll(ends[0], until: deadline)
+    let isOver = isReadable(process.pidfd, until: deadline)
+    // The whole group, because a plugin may have started something.
+    kill(-process.pid, SIGKILL)
     let end = process.reap()
-    guard isWhole else {
-      throw Failure(message: "plugin \"\(name)\": \(path) did not finish loading within \(patience / 1000) s")
-    }
-    guard let node = try? JSONNode.parse(output) else {
+    Orphans.unspare(process.pid)
+    guard let output, let node = try? JSONNode.parse(output) else {
       throw Failure(
-        message:
-          "plugin \"\(name)\": \(path) ended the process that loaded it (\(end)); run `roost inspect` on it under gdb")
+        isOver
+          ? PluginError.crashed(place, end: end.description)
+          : PluginError.hangs(place, seconds: Int(patience / 1000)))
     }
-    if let message = node["error"]?.text { throw Failure(message: message) }
-    var exports: [String: Set<String>] = [:]
-    for export in node["exports"]?.elements ?? [] {
-      if let kind = export["kind"]?.text, let name = export["name"]?.text { exports[kind, default: []].insert(name) }
-    }
-    return Answer(version: node["version"]?.text ?? "", exports: exports, json: output)
+    if let message = node["error"]?.text { throw Failure(code: node["code"]?.text ?? "", message: message) }
+    return Answer(node, output)
   }
 
-  private static func readAll(_ descriptor: Int32) -> (output: [UInt8], isWhole: Bool) {
+  /// What comes until the other side is closed; nil when that is not in time, or too much.
+  private static func readAll(_ descriptor: Int32, until deadline: Int64) -> [UInt8]? {
     var output: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 65_536)
-    let end = MonotonicClock.now + Int64(patience) * 1_000_000
-    while true {
-      let left = max(0, Int32((end - MonotonicClock.now) / 1_000_000))
-      var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
-      guard Glibc.poll(&poll, 1, left) > 0 else { return (output, false) }
+    while isReadable(descriptor, until: deadline), output.count <= answerLimit {
       let count = read(descriptor, &buffer, buffer.count)
-      if count <= 0 { return (output, true) }
+      if count <= 0 { return output }
       output.append(contentsOf: buffer[..<count])
     }
+    return nil
   }
 
-  /// Probes every plugin of a config and checks that it has what the types name; returns all that is wrong.
-  package static func check(_ config: Config) -> [ConfigIssue] {
-    var issues: [ConfigIssue] = []
-    var answers: [String: Answer] = [:]
-    for (name, plugin) in config.plugins.sorted(by: { $0.key < $1.key }) {
-      do throws(Failure) {
-        answers[name] = try probe(name: name, path: plugin.path, directory: config.directory)
-      } catch {
-        issues.append(ConfigIssue(path: "plugins.\(name).path", message: error.message))
-      }
+  private static func isReadable(_ descriptor: Int32, until deadline: Int64) -> Bool {
+    while true {
+      let left = max(0, Int32((deadline - MonotonicClock.now) / 1_000_000))
+      var poll = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+      let count = Glibc.poll(&poll, 1, left)
+      if count >= 0 || errno != EINTR { return count > 0 }
     }
-    for (name, type) in config.types.sorted(by: { $0.key < $1.key }) {
-      let references: [(String, ExportRef?, PluginExportKind)] = [
-        ("executor", type.executor, .executor), ("callback", type.callback, .callback),
-        ("exceptionHandler", type.exceptionHandler, .exceptionHandler),
-      ]
-      for (field, reference, kind) in references {
-        guard let reference, let answer = answers[reference.plugin] else { continue }
-        let there = answer.names(kind)
-        guard !there.contains(reference.export) else { continue }
-        let list = there.isEmpty ? "it has none" : "it has: \(there.sorted().joined(separator: ", "))"
-        issues.append(
-          ConfigIssue(
-            path: "types.\(name).\(field)",
-            message: "plugin \"\(reference.plugin)\" has no \(kind.words) \"\(reference.export)\"; \(list)"))
-      }
+  }
+}
+
+extension PluginProber.Answer {
+  fileprivate init(_ node: JSONNode, _ json: [UInt8]) {
+    version = node["version"]?.text ?? ""
+    build = node["build"]?.text ?? ""
+    exports = (node["exports"]?.elements ?? []).compactMap { export in
+      guard let name = export["name"]?.text, let kind = export["kind"]?.text.flatMap(PluginExportKind.init(rawValue:))
+      else { return nil }
+      return (name, kind)
     }
-    return issues
+    self.json = json
+  }
+}
+
+extension PluginProber.Failure {
+  init(_ error: PluginError) {
+    self.init(code: error.code, message: error.message)
   }
 }

@@ -119,6 +119,7 @@ extension Supervisor {
     alone = [:]
     install(candidate)
     fallback = candidate.isRollback ? nil : (before, now + Self.trial)
+    if !candidate.isRollback { status.set(trouble: nil, for: "reload") }
     for worker in candidate.workers { worker.begin() }
     for worker in old { leave(worker, within: drain) }
     for worker in leaving where worker.generation < number - 1 { worker.leave(within: .milliseconds(Self.lastDrain)) }

@@ -12,11 +12,12 @@ internal import WorkerControl
 /// A host: its Redis, its store, its workers and its housekeeping, from start to orderly stop.
 package final class TaskHost: Sendable {
   /// That of the start; the one in force is the supervisor's.
-  package let config: Config
+  package var config: Config { checked.config }
   package let store: TaskStore
   package let status: HostStatus
   private let embedded: EmbeddedRedis?
   private let configPath: String
+  private let checked: CheckedConfig
   private let files: PluginDirectory
   private let news = Monitor(News())
   let reloads: ReloadQueue
@@ -46,9 +47,10 @@ package final class TaskHost: Sendable {
   /// Takes the directory of an embedded Redis, for which it may have to wait; starts nothing yet.
   ///
   /// `path` is that of the config, which reloads read anew.
-  package init(_ config: Config, path: String) throws(HostError) {
-    self.config = config
+  package init(_ checked: CheckedConfig, path: String) throws(HostError) {
+    self.checked = checked
     configPath = path
+    let config = checked.config
     let address: RedisAddress
     switch config.redis.source {
     case .embedded(let redis):
@@ -193,8 +195,9 @@ package final class TaskHost: Sendable {
   // MARK: Generations
 
   private func firstGeneration() throws(HostError) -> Generation {
-    do throws(GenerationRefused) {
-      return try Generation.make(1, config, in: files.store)
+    do throws(ConfigErrors) {
+      let checked = try CheckedConfig.check(checked.config, path: configPath, in: files.store, known: checked)
+      return Generation(number: 1, checked, environment: ChildProcess.ownEnvironment)
     } catch {
       throw .pluginsRefused(error.issues.map { "\($0.path): \($0.message)" })
     }

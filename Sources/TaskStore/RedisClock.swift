@@ -37,7 +37,8 @@ package final class RedisClock: Sendable {
 
   /// Whether Redis' clock has not jumped, by more than a minute, since it was heard first or trusted last.
   package var isPlausible: Bool {
-    abs(heardAhead.load(ordering: .relaxed) - believedAhead.load(ordering: .relaxed)) <= Self.tolerance
+    let (heard, believed) = (heardAhead.load(ordering: .relaxed), believedAhead.load(ordering: .relaxed))
+    return believed == Self.unheard || abs(heard - believed) <= Self.tolerance
   }
 
   /// What Redis' clock can say at most if it did not jump: by a later time nothing may be deleted, and nothing expires.

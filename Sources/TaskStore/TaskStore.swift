@@ -39,6 +39,8 @@ package final class TaskStore: Sendable {
     registration.setTypes(types)
     self.types.setOwn(types)
     link.reconnect()
+    // Which of those before are parked now is read on the connection that tells Redis.
+    refreshTypes()
   }
 
   package func close() {

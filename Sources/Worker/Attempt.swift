@@ -156,16 +156,7 @@ extension Attempt {
     guard startedAt > 0, now - startedAt > Self.shownAfter else { return }
     state.withLock { state in
       guard !state.isOver, state.unwritten == 0 else { return }
-      var writes: [TaskWrite] = []
-      if !state.isMarked {
-        state.isMarked = true
-        writes.append(write(.running(deadline: deadline.map(clock.time)), startedAt: startedAt))
-        if state.progress == nil, task.record.has(.progress) {
-          // What an earlier attempt reported was shown until now.
-          state.progress = Progress(fraction: 0, note: "")
-          state.progressIsNew = true
-        }
-      }
+      var writes = marking(&state, startedAt)
       if now - state.newsMadeAt > Self.newsEvery {
         let news = state.takeNews(at: now)
         if let progress = news.progress { writes.append(write(.progress(progress), startedAt: startedAt)) }
@@ -176,23 +167,33 @@ extension Attempt {
     }
   }
 
+  /// That it runs, if nobody has been shown it yet.
+  private func marking(_ state: inout State, _ startedAt: Int64) -> [TaskWrite] {
+    if state.isMarked { return [] }
+    state.isMarked = true
+    if state.progress == nil, task.record.has(.progress) {
+      // What an earlier attempt reported was shown until now.
+      state.progress = Progress(fraction: 0, note: "")
+      state.progressIsNew = true
+    }
+    return [write(.running(deadline: deadline.map(clock.time)), startedAt: startedAt)]
+  }
+
   /// Why the code was told to stop, once, when it has gone on beyond its grace since.
   ///
   /// That its deadline has passed is posted as in `report`: the task's fate is to be written before the process ends for it.
-  func overstay(at now: Int64, _ post: (TaskWrite) -> Void) -> StopReason? {
+  func overstay(at now: Int64, _ post: ([TaskWrite]) -> Void) -> StopReason? {
     let startedAt = startedAt
     guard startedAt > 0 else { return nil }
     let grace = min(type.definition.graceMillis, Self.longestTimeoutMillis) * 1_000_000
     return state.withLock { state in
-      guard !state.isOver, !state.overstays, let stop = state.stop, stop != .drain, now - state.stoppedAt >= grace
-      else {
-        return nil
-      }
+      guard !state.isOver, !state.overstays, let stop = state.stop, stop != .drain else { return nil }
+      guard now - state.stoppedAt >= grace else { return nil }
       state.overstays = true
-      if stop == .deadline {
-        state.unwritten += 1
-        post(write(.overdue, startedAt: startedAt))
-      }
+      var writes = marking(&state, startedAt)
+      if stop == .deadline { writes.append(write(.overdue, startedAt: startedAt)) }
+      state.unwritten += writes.count
+      post(writes)
       return stop
     }
   }

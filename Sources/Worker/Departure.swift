@@ -40,7 +40,7 @@ struct Departure {
     if isForced { return }
     isForced = true
     let millis = min(max(0, millis), Self.longestForced)
-    end = min(end, now + millis)
+    end = max(now, min(end, now + millis))
     pressesAt = min(pressesAt, now + millis / 2)
   }
 

@@ -39,7 +39,7 @@ final class Ticker: Sendable {
         if let deadline = attempt.deadline, attempt.startedAt > 0, now >= deadline {
           attempt.requestStop(.deadline, core.cancelThread)
         }
-        if let reason = attempt.overstay(at: now, { core.post(news: [$0], attempt) }) {
+        if let reason = attempt.overstay(at: now, { core.post(news: $0, attempt) }) {
           core.overstayers.add(attempt, reason)
         }
         attempt.report(at: now) { core.post(news: $0, attempt) }

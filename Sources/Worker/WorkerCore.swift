@@ -63,7 +63,7 @@ final class WorkerCore: Sendable {
     var isOver = false
   }
 
-  /// `recorder` has the slots of the assignment that the types are from. A worker that `runsAlone` has one type of one thread.
+  /// `recorder` has the slots of the assignment that the types are from; a worker that `runsAlone` has one type of one thread.
   init(
     types: [LoadedType], lease: LeaseGuard, clock: RedisClock, keys: Keys, recorder: FlightRecorder,
     runsAlone: Bool = false

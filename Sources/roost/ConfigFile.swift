@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Config
+internal import TaskHost
 @preconcurrency internal import Glibc
 
 /// The config that `--config`, `ROOST_CONFIG` or the default names.
@@ -10,9 +11,9 @@ enum ConfigFile {
     return "config.json"
   }
 
-  /// Reads the config with the process' environment.
-  static func load(_ path: String) throws(ConfigErrors) -> Config {
-    try Config.load(path: path, environment: environment())
+  /// Reads the config with the process' environment and checks all of it, the plugins too.
+  static func check(_ path: String) throws(ConfigErrors) -> CheckedConfig {
+    try CheckedConfig.load(path: path, environment: environment())
   }
 
   /// Everything wrong with a config, as the end of a verb.

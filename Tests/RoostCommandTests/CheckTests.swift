@@ -26,6 +26,7 @@ struct CheckTests {
       outcome.errors == """
         config.json:3:33: types.t.executor: there is no plugin "q"; did you mean "p"?
         config.json:3:53: types.t.threads: 0 is out of range; allowed are 1 to 1024
+        config.json: plugins.p.path: plugin "p": \(folder.path)/p.so does not exist; build the plugin or correct its path
 
         """)
     #expect(outcome.output == "")
@@ -67,9 +68,9 @@ struct CheckTests {
     #expect(report["ok"] as? Bool == false)
     #expect(report["file"] as? String == "config.json")
     let issues = try #require(report["issues"] as? [[String: Any]])
-    #expect(issues.map { $0["path"] as? String } == ["types.t.executor", "types.t.threads"])
-    #expect(issues.map { $0["line"] as? Int } == [3, 3])
-    #expect(issues.map { $0["column"] as? Int } == [33, 53])
+    #expect(issues.map { $0["path"] as? String } == ["types.t.executor", "types.t.threads", "plugins.p.path"])
+    #expect(issues.map { $0["line"] as? Int } == [3, 3, nil])
+    #expect(issues.map { $0["column"] as? Int } == [33, 53, nil])
   }
 
   @Test("Variables come from the process' environment")

@@ -12,6 +12,7 @@ final class HostFixture: Sendable {
   let process: HostProcess
   let store: TaskStore
   private let workers: Int
+  private let members: [String: String]
   /// Whether the store has been started.
   private let isObserved: Bool
 
@@ -36,13 +37,22 @@ final class HostFixture: Sendable {
     ]
     if let redis { members["redis"] = #"{"url": "\#(redis.address)"}"# }
     members.merge(changes) { $1 }
-    let text = "{" + members.map { "\"\($0.key)\": \($0.value)" }.sorted().joined(separator: ",\n") + "}"
+    self.members = members
     process = HostProcess(
-      config: try directory.write("config.json", text), log: directory.path + "/host.log")
+      config: try directory.write("config.json", Self.text(members)), log: directory.path + "/host.log")
     store = TaskStore(
       address: redis?.address ?? RedisAddress(endpoint: .unix(path: directory.path + "/data/redis.sock")),
       prefix: "roost", name: "observer")
     if start { try await self.start() }
+  }
+
+  private static func text(_ members: [String: String]) -> String {
+    "{" + members.map { "\"\($0.key)\": \($0.value)" }.sorted().joined(separator: ",\n") + "}"
+  }
+
+  /// Writes the config anew, with some members of the first one replaced.
+  func rewrite(_ changes: [String: String]) throws {
+    try directory.write("config.json", Self.text(members.merging(changes) { $1 }))
   }
 
   deinit {

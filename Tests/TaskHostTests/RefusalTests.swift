@@ -56,8 +56,8 @@ struct RefusalTests {
       """#)
     #expect(many.code == 1)
     let lines = many.errors.split(separator: "\n")
-    #expect(lines.count == 4, "\(many.errors)")
-    for words in ["leese", "lease", "types.t.threads", "types.t.timeout"] {
+    #expect(lines.count == 5, "\(many.errors)")
+    for words in ["leese", "lease", "types.t.threads", "types.t.timeout", "plugins.p.path"] {
       #expect(lines.contains { $0.contains(words) }, "\(words)")
     }
   }
@@ -102,13 +102,20 @@ struct RefusalTests {
     #expect(outcome.errors.contains("no licence"), "what the plugin logged before it refused")
   }
 
-  @Test("A plugin that hangs while it is loaded is given up")
+  @Test("Plugins that hang while they are loaded are given up, also one that closed what it is to answer through")
   func hangingPlugin() async throws {
     try minimal("hang.so", constructor: "for (;;) pause()")
-    let outcome = try await run("serve", config(plugins: #"{"hang": {"path": "hang.so"}}"#))
+    try minimal("mute.so", constructor: "for (int i = 0; i < 64; i++) close(i); for (;;) pause()")
+    let outcome = try await run(
+      "serve", config(plugins: #"{"hang": {"path": "hang.so"}, "mute": {"path": "mute.so"}}"#))
     #expect(outcome.code == 1)
-    #expect(outcome.errors.contains("plugins.hang.path: plugin \"hang\": "))
-    #expect(outcome.errors.contains("did not finish loading within 10 s"))
+    for name in ["hang", "mute"] {
+      #expect(
+        outcome.errors.contains(
+          "plugins.\(name).path: plugin \"\(name)\": \(folder.path)/\(name).so did not finish loading within 10 s; "),
+        "\(outcome.errors)")
+    }
+    #expect(try leftOver() == [])
   }
 
   @Test("An export that the plugin lacks is answered with those it has", arguments: ["serve", "check"])
@@ -248,22 +255,9 @@ struct RefusalTests {
 
   // MARK: What the tests are made of
 
-  /// Compiles the least plugin with the flags, and perhaps with something that runs while it is loaded.
   @discardableResult
   private func minimal(_ name: String, _ flags: String..., constructor: String? = nil) throws -> String {
-    let sources = BuildProducts.sources
-    var files = [sources + "/Tests/PluginLoaderTests/BadPlugins/minimal.c"]
-    if let constructor {
-      let text = "#include <unistd.h>\n__attribute__((constructor)) static void first(void) { \(constructor); }\n"
-      files.append(try folder.write(name + ".c", text))
-    }
-    let path = folder.path + "/" + name
-    let words =
-      ["-shared", "-fPIC", "-fvisibility=hidden", "-I", sources + "/Sources/CRoost/include"] + flags + files
-      + ["-o", path]
-    let result = try TestSupport.run("/usr/bin/cc", words)
-    guard result.status == 0 else { throw SpawnFailed(description: result.errors) }
-    return path
+    try compileMinimalPlugin(name, in: folder, flags, constructor: constructor)
   }
 
   /// Processes whose command line names the folder.

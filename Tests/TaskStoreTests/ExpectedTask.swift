@@ -18,6 +18,12 @@ struct ExpectedTask: Equatable {
   var key: String?
   /// Whether it fails where it is met before its start.
   var isExpired = false
+  var crashes = 0
+  var lostLeases = 0
+  /// The take that a timeout was decided for.
+  var verdict = 0
+  var isAlone = false
+  var handlerTries = 0
 
   static let nobody = "0000000000000000"
   var isActive: Bool { state == .taken || state == .running }
@@ -28,6 +34,7 @@ struct ExpectedTask: Equatable {
   mutating func finish(_ state: StoredRecord.State, mine: Bool) {
     self.state = state
     isDue = false
+    handlerTries = 0
     phase = hasHandlers && state != .cancelled ? .pending : .none
     if !mine { worker = Self.nobody }
   }
@@ -39,8 +46,58 @@ struct ExpectedTask: Equatable {
 
   mutating func giveBack() {
     if isActive, isCancelAsked { return stop() }
+    if isActive, verdict == take { return fail(mayRetry: true) }
+    requeue()
+  }
+
+  private mutating func requeue() {
     if state == .running { attempts -= 1 }
     if isActive { state = .pending }
     worker = Self.nobody
+  }
+
+  /// The attempt ends as failed, and nobody is there to say so.
+  private mutating func fail(mayRetry: Bool) {
+    began()
+    guard mayRetry, attempts < RandomPlay.policy.attempts else { return finish(.failed, mine: false) }
+    schedule(isDue: true)
+  }
+
+  /// Another attempt comes later.
+  mutating func schedule(isDue: Bool) {
+    state = .scheduled
+    (isExpired, isAlone) = (false, false)
+    worker = Self.nobody
+    self.isDue = isDue
+  }
+
+  /// Its worker was lost, which the host knows so much of.
+  mutating func lose(_ verdict: WorkerLoss.Verdict?, counts: Bool) {
+    if isHandlerPending {
+      worker = Self.nobody
+      switch verdict {
+      case .crashed, .suspect:
+        handlerTries += 1
+        if handlerTries < RandomPlay.policy.attempts { isDue = true } else { phase = .failed }
+      case .failed, .lost, nil: break
+      }
+      return
+    }
+    if isCancelAsked { return stop() }
+    switch verdict {
+    case .crashed:
+      crashes += 1
+      if crashes >= RandomPlay.maxCrashes { return fail(mayRetry: false) }
+      isAlone = true
+      requeue()
+    case .suspect:
+      isAlone = true
+      requeue()
+    case .failed(let error): fail(mayRetry: error.retryable)
+    case .lost, nil:
+      guard verdict != nil || counts && state == .running, self.verdict != take else { return giveBack() }
+      lostLeases += 1
+      if lostLeases >= 5 { fail(mayRetry: false) } else { requeue() }
+    }
   }
 }

@@ -23,13 +23,16 @@ final class SceneWorld: @unchecked Sendable {  // @unchecked: used by one test a
   let proxy: RedisProxy
   var workers: [TestWorker] = []
   var gone: [String] = []
+  /// What is known of the end of the worker that is gone.
+  var losses = WorkerLoss()
   var ids: [TaskID] = []
   var deleted: Set<TaskID> = []
 
   init(_ redis: RedisServer, _ proxy: RedisProxy, prefix: String) throws {
     self.proxy = proxy
     fixture = try StoreFixture(
-      on: redis, at: proxy.address, prefix: prefix, types: [StoreFixture.type, StoreFixture.telling])
+      on: redis, at: proxy.address, prefix: prefix,
+      types: [StoreFixture.type, StoreFixture.telling, StoreFixture.patient])
   }
 
   func submit(_ count: Int, _ type: String = "work", params: String = "null") async throws {

@@ -71,6 +71,7 @@ extension RandomPlay {
       hold(try await fixture.store.callHandler(id) == task.state.status)
       hold(task.hasHandlers && (task.phase == .delivered || task.phase == .failed))
       tasks[id]?.phase = .pending
+      tasks[id]?.handlerTries = 0
       tasks[id]?.worker = ExpectedTask.nobody
       tasks[id]?.isDue = false
     } catch .handlerPending { hold(task.isHandlerPending) } catch .noHandler {

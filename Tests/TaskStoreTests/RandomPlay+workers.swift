@@ -7,14 +7,16 @@ import Testing
 
 /// What workers and hosts do.
 extension RandomPlay {
-  func take(handlers: Bool) throws {
+  func take(from queue: WorkerSession.Queue) throws {
+    let handlers = queue == .handlers
     let index = anyWorker()
     let type = anyType()
     workers[index].lastBatch += 1
     let batch = workers[index].lastBatch
     let got = try workers[index].session.take(
-      batch, count: Int.random(in: 1...4, using: &random), type: type, handlers: handlers)
-    step = "worker \(index) takes \(got.map(\.id)) of \(type), handlers \(handlers)"
+      batch, count: Int.random(in: 1...4, using: &random), type: type, from: queue
+    ).tasks
+    step = "worker \(index) takes \(got.map(\.id)) of \(type), \(queue)"
     hold(handlers || !paused.contains(type) || got.isEmpty)
     if !handlers { try noteExpired(all: false) }
     for task in got {
@@ -23,6 +25,7 @@ extension RandomPlay {
         hold(expected.isHandlerPending && expected.worker == ExpectedTask.nobody)
       } else {
         hold(expected.state == .pending && !expected.isCancelAsked && !expected.isExpired)
+        hold(expected.isAlone == (queue == .alone))
         tasks[task.id]?.state = .taken
       }
       tasks[task.id]?.take += 1
@@ -51,7 +54,7 @@ extension RandomPlay {
       .completed(result: chance(80) ? .one : .text(1500)), .failed(.broken), .retry(.broken, at: at),
       .running(deadline: nil),
       .detached(deadline: at), .progress(Progress(fraction: 0.5, note: "half")), .stopped, .givenBack,
-      .log([Array(#"{"message":"\#(taken.count)"}"#.utf8)]),
+      .overdue, .log([Array(#"{"message":"\#(taken.count)"}"#.utf8)]),
     ]
     return operations.randomElement(using: &random) ?? .running(deadline: nil)
   }
@@ -101,14 +104,13 @@ extension RandomPlay {
         task.stop()
       } else {
         task.began()
-        task.state = .scheduled
-        task.isExpired = false
-        task.worker = ExpectedTask.nobody
-        task.isDue = at == Self.past
+        task.schedule(isDue: at == Self.past)
       }
     case .stopped: task.stop()
     case .givenBack: task.giveBack()
-    case .overdue: return (.written, true)
+    case .overdue:
+      task.verdict = task.take
+      return (.written, true)
     case .running:
       if task.state == .running { return (.refused, true) }
       task.began()
@@ -121,13 +123,19 @@ extension RandomPlay {
       } else {
         task.began()
         task.state = .detached
+        task.isAlone = false
         task.worker = ExpectedTask.nobody
         task.isDue = at == Self.past
       }
     case .progress, .log: return (.written, true)
-    case .handlerDelivered: task.phase = .delivered
-    case .handlerFailed: task.phase = .failed
+    case .handlerDelivered:
+      task.handlerTries += 1
+      task.phase = .delivered
+    case .handlerFailed:
+      task.handlerTries += 1
+      task.phase = .failed
     case .handlerAgain(_, let at):
+      task.handlerTries += 1
       task.worker = ExpectedTask.nobody
       task.isDue = at == Self.past
     }
@@ -149,10 +157,24 @@ extension RandomPlay {
 
   func reap() throws {
     let index = anyWorker()
-    step = "reap worker \(index)"
     let id = workers[index].id
-    hold(try housekeeping.reap(id))
-    releaseAll(of: id) { _ in true }
+    let verdicts: [WorkerLoss.Verdict] = [
+      .crashed(.crash), .suspect, .lost, .failed(.late), .failed(.greedy),
+    ]
+    var known: [TaskID: WorkerLoss.Verdict] = [:]
+    var loss = WorkerLoss(counts: chance(70))
+    for (task, expected) in tasks where chance(60) {
+      guard let verdict = verdicts.randomElement(using: &random) else { continue }
+      // Of others, and of other takes, nothing that is said counts.
+      let isRight = expected.worker == id && chance(80)
+      loss.findings.append(.init(id: task, take: UInt32(expected.take + (isRight ? 0 : 1)), verdict: verdict))
+      if isRight { known[task] = verdict }
+    }
+    step = "reap worker \(index), \(loss)"
+    hold(try housekeeping.reap(id, loss))
+    for (task, expected) in tasks where expected.worker == id && (expected.isActive || expected.isHandlerPending) {
+      tasks[task]?.lose(known[task], counts: loss.counts)
+    }
     workers[index] = try makeWorker()
   }
 
@@ -167,17 +189,24 @@ extension RandomPlay {
     let index = anyWorker()
     // Sometimes a worker loses a batch.
     if chance(30), let lost = workers[index].held.first?.batch { workers[index].held.removeAll { $0.batch == lost } }
-    step = "heartbeat, worker \(index)"
+    let isTrusted = chance(80)
+    step = "heartbeat, worker \(index), clock trusted \(isTrusted)"
     try fixture.nextMillisecond()
+    let due = Set(tasks.filter(\.value.isDue).keys)
     let report = try housekeeping.beat(
-      host: fixture.store.hostID, types: ["work", "telling"], workers: [workers[index].beat])
+      host: fixture.store.hostID, types: ["work", "telling"], workers: [workers[index].beat],
+      latest: isTrusted ? RedisClock.forever : Timestamp(millis: 1))
     hold(report.lost.isEmpty && report.isKnown && !report.hasMore)
     release(index)
-    try noteExpired(all: true)
-    for (id, task) in tasks where task.isDue {
+    if isTrusted { try noteExpired(all: true) }
+    for (id, task) in tasks where task.isDue && due.contains(id) && (isTrusted || task.state != .detached) {
       tasks[id]?.isDue = false
       if task.state == .scheduled { tasks[id]?.state = .pending }
       if task.state == .detached { tasks[id]?.finish(.failed, mine: false) }
+    }
+    for type in ["work", "telling"] {
+      let waiting = tasks.values.count { $0.type == type && $0.state == .pending && $0.isAlone }
+      hold(report.alone[type] ?? 0 >= waiting, "\(report.alone), of \(type) \(waiting) wait to run alone")
     }
   }
 

@@ -18,12 +18,23 @@ final class RandomPlay {
   }
 
   static let past = Timestamp(millis: 1000)
+  /// Of tasks and of handlers: what failed is due in the next millisecond.
+  static let policy = RetryPolicy(attempts: 3, backoff: .milliseconds(1), maxBackoff: .milliseconds(1))
+  static let maxCrashes = 2
+  static let work = patient(StoreFixture.type)
   static let telling: TypeDefinition = {
     // Its keys are free again as soon as a task has ended.
-    var type = StoreFixture.telling
+    var type = patient(StoreFixture.telling)
     type.keyTTL = .milliseconds(1)
     return type
   }()
+
+  private static func patient(_ type: TypeDefinition) -> TypeDefinition {
+    var type = type
+    (type.retry, type.handlerRetry, type.maxCrashes) = (policy, policy, maxCrashes)
+    return type
+  }
+
   static let future = Timestamp(millis: 4_000_000_000_000)
   let fixture: StoreFixture
   let housekeeping: Housekeeping
@@ -42,7 +53,7 @@ final class RandomPlay {
   var problems: [String] = []
 
   init(seed: UInt64) throws {
-    fixture = try StoreFixture(types: [StoreFixture.type, Self.telling])
+    fixture = try StoreFixture(types: [Self.work, Self.telling])
     housekeeping = try fixture.housekeeping()
     connection = try fixture.connection()
     random = SeededGenerator(seed: seed)
@@ -64,20 +75,20 @@ final class RandomPlay {
   func anyWorker() -> Int { Int.random(in: 0..<workers.count, using: &random) }
 
   func next() async throws {
-    switch Int.random(in: 0..<110, using: &random) {
+    switch Int.random(in: 0..<114, using: &random) {
     case 0..<15: if tasks.count < 30 { try await submit() }
     case 100..<102: try await pause()
     case 102..<105: try await recall()
     case 105..<107: try await actOnMany()
     case 107..<110: if tasks.count < 30 { try fire() }
-    case 15..<35: try take(handlers: chance(30))
+    case 15..<35: try take(from: chance(30) ? .handlers : chance(20) ? .alone : .tasks)
     case 35..<65: try write()
     case 65..<70: try writeLate()
     case 70..<76: try await settle()
     case 76..<81: try await cancel()
     case 81..<85: try await retry()
     case 85..<89: try await delete()
-    case 89..<91: try reap()
+    case 89..<91, 110..<114: try reap()
     case 91..<95: try beat()
     case 95..<97: try reconnect()
     default: try retain()
@@ -117,6 +128,10 @@ final class RandomPlay {
       (found.isDue, found.key) = (expected.isDue, record.extras.key)
       (found.attempts, found.priority) = (record.attempts, record.priority)
       found.isExpired = expected.isExpired
+      (found.crashes, found.lostLeases, found.isAlone) = (record.crashes, record.lostLeases, record.has(.alone))
+      found.handlerTries = record.handlerAttempts
+      // A record that was completed as its worker has it knows of no verdict; nobody asks it.
+      found.verdict = expected.isActive ? Int(record.verdict) : expected.verdict
       hold(found == expected, "\(id): \(found), not \(expected)")
     }
   }

@@ -9,12 +9,14 @@ private let past = Timestamp(millis: 1000)
 private let large = String(decoding: [UInt8].text(2000), as: UTF8.self)
 
 extension ScriptScene {
-  static let all: [ScriptScene] = [
-    submit, submitMore, take, takeInTurns, takeHandlers, completeOutcomes, completeReports, completeTwice, hello,
-    heartbeat, reap, settle,
-    cancel, cancelTaken, cancelScheduled, cancelDetached, retry, retryKeyed, delete, deleteKeyed, recall, resume, fire,
-    fireFull, retain, watch, register, heartbeatExpiry, completeExpiring,
-  ]
+  static let all: [ScriptScene] =
+    [
+      submit, submitMore, take, takeInTurns, takeHandlers, completeOutcomes, completeReports, completeTwice, hello,
+      heartbeat, reap, settle,
+      cancel, cancelTaken, cancelScheduled, cancelDetached, retry, retryKeyed, delete, deleteKeyed, recall, resume,
+      fire,
+      fireFull, retain, watch, register, heartbeatExpiry, completeExpiring,
+    ] + losses
 
   static let submit = ScriptScene(script: .submit, name: "new tasks", prepare: { _ in }) { world in
     async let first = world.fixture.submit()

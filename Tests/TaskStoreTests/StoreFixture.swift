@@ -21,6 +21,15 @@ final class StoreFixture: Sendable {
     name: "telling", executor: "plugin/run", callback: "plugin/tell", exceptionHandler: "plugin/cry", worker: "plugin",
     threads: 2, retentionAge: .seconds(3600), retentionCount: 1000, maxParams: 1 << 20, maxResult: 4 << 20)
 
+  /// One whose failures and handlers are tried again soon, and that may crash once only.
+  static let patient: TypeDefinition = {
+    var type = telling
+    let soon = RetryPolicy(attempts: 3, backoff: .milliseconds(1), maxBackoff: .milliseconds(1))
+    (type.name, type.retry, type.handlerRetry, type.maxCrashes) = ("patient", soon, soon, 1)
+    type.handlerRetry.attempts = 2
+    return type
+  }()
+
   convenience init(_ arguments: [String] = [], types: [TypeDefinition] = [StoreFixture.type]) throws {
     let redis = try RedisServer(arguments)
     try self.init(on: redis, at: redis.address, types: types)
@@ -98,10 +107,11 @@ extension StoreFixture {
 
 extension WorkerSession {
   func take(_ batch: Int64, count: Int = 10, type: String = "work", handlers: Bool = false) throws -> [TakenTask] {
-    try exchange(
-      writes: [], emptied: [],
-      takes: [Take(type: type, queue: handlers ? .handlers : .tasks, batch: batch, count: count)]
-    ).taken[0].tasks
+    try take(batch, count: count, type: type, from: handlers ? .handlers : .tasks).tasks
+  }
+
+  func take(_ batch: Int64, count: Int = 10, type: String = "work", from queue: Queue) throws -> Taken {
+    try exchange(writes: [], emptied: [], takes: [Take(type: type, queue: queue, batch: batch, count: count)]).taken[0]
   }
 
   func write(_ writes: [TaskWrite], emptied: [Int64] = []) throws -> [WriteAnswer] {
@@ -129,6 +139,20 @@ extension TakenTask {
 
 extension TaskError {
   static let broken = TaskError(kind: .exception, message: "broken")
+  static let crash = TaskError(kind: .crash, message: "ended by SIGSEGV", signal: "SIGSEGV")
+  static let late = TaskError(kind: .timeout, message: "too late")
+  static let greedy = TaskError(kind: .memory, message: "too much memory", retryable: false)
+}
+
+extension WorkerLoss.Finding {
+  /// What is known of a task that a worker has taken.
+  init(_ task: TakenTask, _ verdict: WorkerLoss.Verdict) {
+    self.init(id: task.id, take: task.take, verdict: verdict)
+  }
+}
+
+extension TakenTask {
+  var take: UInt32 { record.fence.suffix(4).reversed().reduce(0) { $0 << 8 | UInt32($1) } }
 }
 
 extension [UInt8] {

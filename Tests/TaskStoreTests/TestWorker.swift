@@ -57,11 +57,16 @@ final class TestWorker {
   /// Takes what there is; a take whose answer did not come is given up.
   @discardableResult
   func take(_ type: String = "work", handlers: Bool = false, count: Int = 256) throws -> [TakenTask] {
+    try take(type, from: handlers ? .handlers : .tasks, count: count)
+  }
+
+  @discardableResult
+  func take(_ type: String = "work", from queue: WorkerSession.Queue, count: Int = 256) throws -> [TakenTask] {
     lastBatch += 1
     let batch = lastBatch
     do {
-      let tasks = try live().take(batch, count: count, type: type, handlers: handlers)
-      held += tasks.map { Held(task: $0, batch: batch, isHandlerCall: handlers) }
+      let tasks = try live().take(batch, count: count, type: type, from: queue).tasks
+      held += tasks.map { Held(task: $0, batch: batch, isHandlerCall: queue == .handlers) }
       return tasks
     } catch let error as WorkerSession.LeaseLost {
       hasLease = false
@@ -108,7 +113,7 @@ final class TestWorker {
   }
 
   private func callsHandler(_ held: Held, _ operation: TaskWrite.Operation) -> Bool {
-    guard held.task.record.type == "telling" else { return false }
+    guard held.task.record.type != "work" else { return false }
     return switch operation {
     case .completed, .failed: true
     default: false
@@ -117,10 +122,13 @@ final class TestWorker {
 
   private func stays(_ operation: TaskWrite.Operation) -> Bool {
     switch operation {
-    case .running, .progress, .log: true
+    case .running, .progress, .log, .overdue: true
     default: false
     }
   }
+
+  /// Knows nothing any more of what it holds.
+  func forget() { held = [] }
 
   /// Completes all it holds, the calls of handlers included.
   func completeAll() throws {
@@ -142,8 +150,7 @@ extension StoreFixture {
           .hasMore
       }
       for type in names {
-        try worker.take(type)
-        try worker.take(type, handlers: true)
+        for queue in [WorkerSession.Queue.tasks, .alone, .handlers] { try worker.take(type, from: queue) }
       }
       try worker.completeAll()
       if try keyspace().unfinished.isEmpty { return }

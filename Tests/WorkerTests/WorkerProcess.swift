@@ -22,7 +22,10 @@ final class WorkerProcess: @unchecked Sendable {
   private var pid: pid_t = 0
 
   /// Its types are of both test plugins; it begins if it is told to.
-  init(runsAlone: Bool = false, begins: Bool = true, _ types: (_ workbench: TestPlugin, _ crasher: TestPlugin) -> [WorkerAssignment.TaskType]) async throws {
+  init(
+    runsAlone: Bool = false, begins: Bool = true,
+    _ types: (_ workbench: TestPlugin, _ crasher: TestPlugin) -> [WorkerAssignment.TaskType]
+  ) async throws {
     redis = try RedisServer()
     proxy = try RedisProxy(redis)
     let folder = redis.directory.path
@@ -41,8 +44,11 @@ final class WorkerProcess: @unchecked Sendable {
       return try #require(file >= 0 ? file : nil)
     }
     defer { for file in files { close(file) } }
+    var environment = ProcessInfo.processInfo.environment
+    // A sanitizer would make its own of a crash.
+    for name in ["ASAN_OPTIONS", "TSAN_OPTIONS"] { environment[name] = "detect_leaks=0:handle_segv=0" }
     pid = try spawn(
-      BuildProducts.roost, ["roost", "worker", "test"], directory: folder,
+      BuildProducts.roost, ["roost", "worker", "test"], environment: environment, directory: folder,
       descriptors: [-1, files[0], files[0], worker.descriptor, board.descriptor, files[1]])
     try channel.send(assignment)
     listen()
@@ -67,13 +73,11 @@ final class WorkerProcess: @unchecked Sendable {
   /// Every heartbeat is acknowledged, as by a host whose Redis is well.
   private func listen() {
     NativeThread(name: "host") { [channel, weak self] in
-      while true {
-        guard let message = try? channel.receive(WorkerMessage.self, timeout: 50) else {
-          if self == nil { return }
-          continue
-        }
+      // Until the worker closes its end, or nobody wants to know any more.
+      while let message = try? Optional(channel.receive(WorkerMessage.self, timeout: 50)), let self {
+        guard let message else { continue }
         if case .beat(let number, _, _, _, _) = message { try? channel.send(HostMessage.acknowledged(beat: number)) }
-        self?.heard.withLock { $0.append(message) }
+        heard.withLock { $0.append(message) }
       }
     }.detach()
   }

@@ -60,12 +60,12 @@ local function let_go(key, rec, fence)
   if ACTIVE[state] and not flag(rec, CANCEL) then
     if what == 'c' then return crashed(key, rec, type, finding) end
     if what == 's' then return requeue(key, with_flag(rec, ALONE), type) end
-    if what == 'l' then return lost(key, rec, type) end
-    if what then
+    local is_lost = what == 'l' or not what and is_loss and state == 82
+    if is_lost and not is_overdue(rec) then return lost(key, rec, type) end
+    if what and what ~= 'l' then
       local kind, _, json = error_of(finding)
       return fail(key, rec, type, kind, json, what == 'f')
     end
-    if is_loss and state == 82 and not is_overdue(rec) then return lost(key, rec, type) end
   elseif FINAL[state] and byte(rec, 3) == 112 and (what == 'c' or what == 's') then
     local message = SUSPECT
     if what == 'c' then

@@ -19,8 +19,7 @@ private func runCheck(_ arguments: Arguments) throws(CommandError) -> ExitCode {
   }
   let path = ConfigFile.path(arguments)
   do throws(ConfigErrors) {
-    let issues = PluginProber.check(try ConfigFile.load(path))
-    if !issues.isEmpty { throw ConfigErrors(file: path, issues: issues) }
+    _ = try ConfigFile.check(path)
   } catch {
     guard arguments.has("json") else { throw ConfigFile.failure(error) }
     try printReport(path, error.issues)

@@ -17,12 +17,13 @@ private func runServe(_ arguments: Arguments) throws(CommandError) -> ExitCode {
   // Before any thread is there, so that all of them inherit it.
   TaskHost.prepareProcess()
   let path = ConfigFile.path(arguments)
-  let config = try checkedConfig(path)
+  let checked = try check(path)
+  let config = checked.config
   Log.configure(
     level: Log.Level.allCases.first { $0.name == config.log.level.rawValue } ?? .info,
     format: Log.Format(rawValue: config.log.format.rawValue) ?? .auto, source: config.name)
   do throws(HostError) {
-    let host = try TaskHost(config, path: path)
+    let host = try TaskHost(checked, path: path)
     let server = try listen(host)
     Log.info("listening on http://\(server.address)")
     return try host.run { server.stop(within: $0) } == .orderly ? .ok : .failed
@@ -32,12 +33,9 @@ private func runServe(_ arguments: Arguments) throws(CommandError) -> ExitCode {
 }
 
 /// The config, with every plugin probed in a process of its own.
-private func checkedConfig(_ path: String) throws(CommandError) -> Config {
+private func check(_ path: String) throws(CommandError) -> CheckedConfig {
   do throws(ConfigErrors) {
-    let config = try ConfigFile.load(path)
-    let issues = PluginProber.check(config)
-    if !issues.isEmpty { throw ConfigErrors(file: path, issues: issues) }
-    return config
+    return try ConfigFile.check(path)
   } catch {
     throw ConfigFile.failure(error)
   }

@@ -71,6 +71,11 @@ static roost_status descriptors(void *instance, roost_task *task) {
   return ROOST_OK;
 }
 
+static roost_status burst(void *instance, roost_task *task, const roost_outcome *outcome) {
+  (void)outcome;
+  return segv(instance, task);
+}
+
 static roost_status register_exports(const roost_host *h, roost_registry *registry) {
   static const struct {
     const char *name;
@@ -83,7 +88,8 @@ static roost_status register_exports(const roost_host *h, roost_registry *regist
                                .cancel = executors[i].cancel};
     h->add_executor(registry, &executor);
   }
-  return ROOST_OK;
+  roost_handler handler = {.size = sizeof handler, .name = roost_text("burst"), .handle = burst};
+  return h->add_callback(registry, &handler);
 }
 
 static roost_status create(const roost_host *h, roost_bytes settings, void **instance, char *message, uint32_t capacity) {
