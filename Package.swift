@@ -129,10 +129,9 @@ let package = Package(
       of: "TaskHost",
       uses: [
         "TaskHost", "PluginFiles", "FlightBoard", "WorkerControl", "Config", "TaskStore", "Redis", "HTTPClient",
-        "TaskModel",
-        "Threading",
+        "TaskModel", "Threading",
       ],
-      exclude: ["TestPlugins"]),
+      exclude: ["TestPlugins", "BadPlugins"]),
     tests(of: "RoostCommand", uses: ["HTTPClient", "TaskModel", "Threading"]),
   ],
   swiftLanguageModes: [.v6]

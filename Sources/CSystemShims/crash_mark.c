@@ -111,10 +111,8 @@ uint64_t roost_crash_marks_renew(void) {
     install(i);
     replaced |= 1ULL << marked[i];
   }
-  uint64_t mark = roost_crash_mark(open);
-  int is_exit = mark >> 56 == 1;
-  // exit() may take its time, but nothing comes back from it.
-  if (mark && mark == last_mark && !is_exit) roost_crash_remove(open, mark);
+  uint64_t mark = roost_nameless_mark(open);
+  if (mark && mark == last_mark) roost_crash_remove(open, mark);
   last_mark = mark;
   return replaced;
 }

@@ -134,7 +134,10 @@ int roost_crash_read(const roost_board *board, uint32_t slots, roost_crash *cras
   return 1;
 }
 
-uint64_t roost_crash_mark(const roost_board *board) { return atomic_load(&board->crash); }
+uint64_t roost_nameless_mark(const roost_board *board) {
+  uint64_t mark = atomic_load(&board->crash);
+  return slot_of(mark) ? 0 : mark;
+}
 
 void roost_crash_remove(roost_board *board, uint64_t mark) {
   atomic_compare_exchange_strong(&board->crash, &mark, 0);

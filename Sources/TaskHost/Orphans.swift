@@ -16,11 +16,13 @@ enum Orphans {
 
   /// Ends everything that a dead worker left behind; a task may only be given back when all that ran it is gone.
   ///
-  /// A program that takes the marks out of its environment cannot be told from others, and is left alone.
-  static func kill(of worker: String) {
+  /// A program that leaves the group and takes the marks out of its environment cannot be told from others, and is left alone.
+  ///
+  /// `group` is the process group that it led.
+  static func kill(of worker: String, group: pid_t) {
     let end = roost_boottime_millis() + patience
     while true {
-      let orphans = children().filter { belongs($0, to: worker) }
+      let orphans = children().filter { getpgid($0) == group || belongs($0, to: worker) }
       if orphans.isEmpty { return }
       for pid in orphans { _ = Glibc.kill(getpgid(pid) == pid ? -pid : pid, SIGKILL) }
       // Their children in turn become ours once they are gone, so this goes on until nothing is left.

@@ -84,8 +84,9 @@ struct PostMortem {
   private static func error(
     _ end: ChildProcess.End, _ crash: FlightBoard.Crash?, isMarked: Bool, _ output: [String]
   ) -> TaskError {
-    let signal: Int32? =
-      if case .signalled(let number) = end { number } else { crash.map(\.signal).flatMap { $0 == 0 ? nil : $0 } }
+    // A crash that was marked before may have been survived.
+    let marked = isMarked ? crash?.signal : nil
+    let signal: Int32? = if case .signalled(let number) = end { number } else { marked == 0 ? nil : marked }
     let name = signal.map(signalName)
     let how = isMarked ? "crashed its worker" : "ran alone when its worker ended"
     var error = TaskError(
@@ -106,15 +107,15 @@ struct PostMortem {
 
   /// The last lines of the output, or those of Swift's report, as many as an error may hold.
   private static func shown(_ output: [String]) -> [String] {
-    var lines = output.suffix(shownLines)
-    if let start = output.lastIndex(where: { $0.contains(report) }) { lines = output[start...].prefix(reportLines) }
+    let end = output.lastIndex { $0.contains(report) } ?? output.endIndex
+    let last = output[..<end].suffix(shownLines)
     var bytes = 0
-    let limit = TaskError.detailLimit / 2
-    let kept = lines.reversed().prefix { line in
+    func fits(_ line: String) -> Bool {
       bytes += line.utf8.count + 4
-      return bytes < limit
+      return bytes < TaskError.detailLimit / 2
     }
-    return kept.reversed()
+    let head = Array(output[end...].prefix(reportLines).prefix(while: fits))
+    return last.reversed().prefix(while: fits).reversed() + head
   }
 
   private static func words(_ ending: WorkerProcess.Ending) -> String {

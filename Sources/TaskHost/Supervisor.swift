@@ -229,7 +229,7 @@ final class Supervisor {
     let now = roost_boottime_millis()
     let label = process.plan.label
     process.isGone = true
-    Orphans.kill(of: process.id)
+    Orphans.kill(of: process.id, group: process.child.pid)
     let lines = output.finish(process.id)
     let post = PostMortem(
       process.ending, end, flights: process.board.flights, crash: process.board.crash, overstays: process.overstays,

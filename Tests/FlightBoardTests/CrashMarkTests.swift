@@ -79,10 +79,10 @@ struct CrashMarkTests {
     #expect(pilot.board.crash == FlightBoard.Crash(flight: nil, signal: SIGSEGV))
   }
 
-  @Test("A handler that was there before still runs")
-  func reporter() async throws {
+  @Test("A handler that was there before still runs, however long it takes", arguments: ["reporter", "slow"])
+  func reporter(_ how: String) async throws {
     let pilot = try Pilot()
-    try await pilot.start("reporter")
+    try await pilot.start(how)
     #expect(try await pilot.end() == (9, "reporter\n"))
     #expect(pilot.board.crash?.flight == Self.culprit)
   }
@@ -109,7 +109,7 @@ struct CrashMarkTests {
     #expect(again.board.crash == FlightBoard.Crash(flight: Pilot.flight(102), signal: SIGABRT))
   }
 
-  @Test("A mark that the process outlives is taken away")
+  @Test("A mark that names nobody is taken away when the process outlives it")
   func outlived() async throws {
     let pilot = try Pilot()
     try await pilot.start("outlive")

@@ -57,8 +57,12 @@ struct ExpectedTask: Equatable {
   }
 
   /// The attempt ends as failed, and nobody is there to say so.
-  private mutating func fail(mayRetry: Bool) {
-    began()
+  private mutating func fail(mayRetry: Bool, isCrash: Bool = false) {
+    if !isCrash {
+      began()
+    } else if state == .running {
+      attempts -= 1
+    }
     guard mayRetry, attempts < RandomPlay.policy.attempts else { return finish(.failed, mine: false) }
     schedule(isDue: true)
   }
@@ -87,7 +91,7 @@ struct ExpectedTask: Equatable {
     switch verdict {
     case .crashed:
       crashes += 1
-      if crashes >= RandomPlay.maxCrashes { return fail(mayRetry: false) }
+      if crashes >= RandomPlay.maxCrashes { return fail(mayRetry: false, isCrash: true) }
       isAlone = true
       requeue()
     case .suspect:
@@ -97,7 +101,7 @@ struct ExpectedTask: Equatable {
     case .lost, nil:
       guard verdict != nil || counts && state == .running, self.verdict != take else { return giveBack() }
       lostLeases += 1
-      if lostLeases >= 5 { fail(mayRetry: false) } else { requeue() }
+      if lostLeases >= 5 { fail(mayRetry: false, isCrash: true) } else { requeue() }
     }
   }
 }

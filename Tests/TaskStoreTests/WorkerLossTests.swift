@@ -96,7 +96,7 @@ struct WorkerLossTests {
     let second = TaskError(kind: .crash, message: "again")
     try fixture.lose(.crashed(second), from: .alone, runs: runs)
     let record = try await fixture.record(id)
-    #expect(record.status == .failed && record.attempts == 1 && record.crashes == 2)
+    #expect(record.status == .failed && record.attempts == 0 && record.crashes == 2)
     #expect(record.error == second.json && record.handler.phase == .pending)
     #expect(record.startedAt != nil)
     #expect(try fixture.worker(from: .handlers).tasks.map(\.id) == [id])
@@ -110,7 +110,7 @@ struct WorkerLossTests {
     let id = try await fixture.submit(1)[0]
     try fixture.lose(.crashed(.crash))
     let record = try await fixture.record(id)
-    #expect(record.status == .failed && record.attempts == 1 && record.crashes == 1)
+    #expect(record.status == .failed && record.attempts == 0 && record.crashes == 1)
     #expect(record.handler.phase == .none)
   }
 
@@ -347,7 +347,7 @@ struct WorkerLossTests {
     }
     try fixture.lose(nil, runs: true)
     let record = try await fixture.record(id)
-    #expect(record.status == .failed && record.attempts == 1 && record.handler.phase == .pending)
+    #expect(record.status == .failed && record.attempts == 0 && record.handler.phase == .pending)
     #expect(record.errorText.contains("its worker was lost five times while it ran"))
     #expect(try await fixture.store.store.delete(.failed(type: "telling", kind: .crash)) == 1)
   }

@@ -11,7 +11,7 @@
 void roost_crash_marks_begin(roost_board *board);
 
 /// Puts the handlers back in front of those that others have installed since; returns a bit for each such signal
-/// (1 << signal). Takes away a mark that the process has outlived since the last call.
+/// (1 << signal). Takes away a mark that names no flight and that the process has outlived since the last call.
 ///
 /// For one thread.
 uint64_t roost_crash_marks_renew(void);

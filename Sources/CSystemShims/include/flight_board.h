@@ -47,8 +47,9 @@ void roost_crash_write(roost_board *board, uint64_t flight, int signal);
 /// The crash that was noted; 0 if there is none.
 int roost_crash_read(const roost_board *board, uint32_t slots, roost_crash *crash);
 
-/// The mark as it stands, to be compared and taken away by a process that has outlived it.
-uint64_t roost_crash_mark(const roost_board *board);
+/// The mark as it stands if it names no flight, to be compared and taken away by a process that has outlived it; else 0: the
+/// end of its flight shows that one that names it is over, however long a handler of a plugin's takes before the process ends.
+uint64_t roost_nameless_mark(const roost_board *board);
 void roost_crash_remove(roost_board *board, uint64_t mark);
 
 #endif

@@ -235,10 +235,16 @@ local function due_after(key, failures, policy)
   math.randomseed((now + tonumber(sub(key, -8), 16)) % 2147483648)
   return now + math.max(1, math.floor(math.random() * (longest + 1)))
 end
--- Ends an attempt that failed and whose worker is not there to say so. It counts: not yet where it was not shown as running.
+-- Ends an attempt that failed and whose worker is not there to say so. A crash is not an attempt, anything else is: it was
+-- counted when it was shown as running.
 local function fail(key, rec, type, kind, outcome, may_retry)
   local attempts, policy, since = unpack_('<I2', rec, 7), info_of(type).retry or {}, sub(rec, 21, 26)
-  if byte(rec, 2) == 84 then attempts = math.min(attempts + 1, 65535) end
+  local was_counted = byte(rec, 2) == 82
+  if kind == '3' then
+    if was_counted then attempts = attempts - 1 end
+  elseif not was_counted then
+    attempts = math.min(attempts + 1, 65535)
+  end
   if since == NEVER then since = now6 end
   local most = policy.attempts or 1
   local block = sub(rec, 5, 6) .. pack('<I2I2I2', attempts, math.min(most, 65535), 0) .. sub(rec, 13, 16)

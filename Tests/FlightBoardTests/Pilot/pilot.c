@@ -104,6 +104,12 @@ static void reporter(int signal) {
   _exit(9);
 }
 
+// Takes so long that the process looks for handlers meanwhile.
+static void slow_reporter(int signal) {
+  for (int i = 0; i < 3; i++) roost_crash_marks_renew();
+  reporter(signal);
+}
+
 static struct sigaction replaced;
 static void chaining(int signal, siginfo_t *info, void *context) {
   say("chaining\n");
@@ -149,11 +155,12 @@ int main(int count, char **words) {
   board = roost_board_map(BOARD, SLOTS, 1);
   if (!board) return 98;
   if (strcmp(how, "reporter") == 0) install(reporter, NULL);
+  if (strcmp(how, "slow") == 0) install(slow_reporter, NULL);
   if (strncmp(how, "survive", 7) == 0) install(survivor, NULL);
   roost_crash_marks_begin(board);
   for (size_t i = 0; i < sizeof endings / sizeof *endings; i++)
     if (strcmp(how, endings[i].name) == 0) one(endings[i].body);
-  if (strcmp(how, "reporter") == 0) one(segv);
+  if (strcmp(how, "reporter") == 0 || strcmp(how, "slow") == 0) one(segv);
   if (strcmp(how, "bystander") == 0) {
     begin(0, 7);
     run(1, (struct thread[]){{1, 0, segv}});
