@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Config
+internal import Logging
 internal import PluginFiles
 internal import TaskModel
 
@@ -14,6 +15,9 @@ struct Generation: Sendable {
   private let environment: [String: String]
 
   init(number: Int, _ checked: CheckedConfig, environment: [String: String]) {
+    for copy in checked.copies.values.sorted(by: { $0.place.name < $1.place.name }) {
+      for warning in copy.warnings { Log.warning(warning, ["plugin": copy.place.name]) }
+    }
     self.number = number
     config = checked.config
     copies = checked.copies

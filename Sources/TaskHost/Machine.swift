@@ -13,7 +13,7 @@ package struct Machine: Sendable {
 
   package static let own = Machine(
     uid: geteuid() == 0 ? nil : geteuid(), hasUser: userExists,
-    cpuObstacle: cpuObstacle(membership: text(of: "/proc/self/cgroup"), mount: "/sys/fs/cgroup"))
+    cpuObstacle: cpuObstacle(membership: contents(of: "/proc/self/cgroup"), mount: "/sys/fs/cgroup"))
 
   /// What a config asks for that cannot be had here.
   package func issues(of config: Config) -> [ConfigIssue] {
@@ -65,7 +65,7 @@ package struct Machine: Sendable {
     guard access(controllers, R_OK) == 0 else {
       return "there are no control groups of version 2 (cgroup v2) at \(mount)\(group)"
     }
-    guard text(of: controllers).split(whereSeparator: \.isWhitespace).contains("cpu") else {
+    guard contents(of: controllers).split(whereSeparator: \.isWhitespace).contains("cpu") else {
       return
         "the cpu controller is not delegated to the host's control group \(mount)\(group) (under systemd: Delegate=cpu)"
     }
@@ -73,15 +73,5 @@ package struct Machine: Sendable {
       return "the host may not write to its control group \(mount)\(group) (under systemd: Delegate=cpu)"
     }
     return nil
-  }
-
-  private static func text(of path: String) -> String {
-    let file = open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { return "" }
-    defer { close(file) }
-    var text: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    while case let count = read(file, &buffer, buffer.count), count > 0 { text += buffer[..<count] }
-    return String(decoding: text, as: UTF8.self)
   }
 }

@@ -8,7 +8,7 @@ struct PluginDirectory: Sendable {
   /// Whether it goes with the host.
   private let isTemporary: Bool
 
-  private static let prefix = "roost-"
+  private static let prefix = "roost-plugins-"
 
   /// In the directory of the embedded Redis, which is the host's alone; without one, a new directory for temporary files.
   init(embedded: String?) throws(HostError) {

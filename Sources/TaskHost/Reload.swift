@@ -136,10 +136,11 @@ extension Config {
     var (config, needed) = (new, [String]())
     if new.redis != redis { needed.append("redis") }
     if new.http.listen != http.listen { needed.append("http.listen") }
-    if new.name != name { needed.append("name") }
-    (config.redis, config.http.listen, config.name) = (redis, http.listen, name)
     if new.http.maxBody != http.maxBody { needed.append("http.maxBody") }
-    config.http.maxBody = http.maxBody
+    if new.http.cors != http.cors { needed.append("http.cors") }
+    if new.http.hosts != http.hosts { needed.append("http.hosts") }
+    if new.name != name { needed.append("name") }
+    (config.redis, config.http, config.name) = (redis, http, name)
     return (config, needed)
   }
 }

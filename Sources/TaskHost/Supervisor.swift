@@ -49,6 +49,7 @@ final class Supervisor {
   let status: HostStatus
   let housekeeper: Housekeeper
   let output: OutputReader
+  private let groups = ControlGroups(membership: contents(of: "/proc/self/cgroup"), mount: "/sys/fs/cgroup")
   private let redis: RedisAddress
   /// Called when another generation is in force.
   var tookOver: (Generation) -> Void = { _ in }
@@ -131,7 +132,8 @@ final class Supervisor {
       let config = generation.config
       return try WorkerProcess.start(
         plan, generation: generation.number, directory: config.directory,
-        assignment: { [redis] in plan.assignment(id: $0, config: config, redis: redis) }, output: output)
+        assignment: { [redis] in plan.assignment(id: $0, config: config, redis: redis) }, output: output,
+        groups: groups)
     } catch {
       Log.error("cannot start worker \(plan.label): \(error)")
       return nil
@@ -231,6 +233,10 @@ final class Supervisor {
     process.isGone = true
     Orphans.kill(of: process.id, group: process.child.pid)
     let lines = output.finish(process.id)
+    if let limit = process.plan.memory, process.ending == nil, groups?.ranOutOfMemory(worker: process.id) ?? false {
+      process.ending = .memory(resident: limit, limit: limit)
+    }
+    groups?.remove(worker: process.id)
     let post = PostMortem(
       process.ending, end, flights: process.board.flights, crash: process.board.crash, overstays: process.overstays,
       output: lines)

@@ -13,6 +13,7 @@ struct WorkerPlan: Sendable {
   let environment: [String: String]
   /// Of one process.
   let memory: Int?
+  let cpu: Double?
   let recycle: RecycleConfig
   /// Nil: the host's own.
   let user: UserAccount?
@@ -59,6 +60,7 @@ struct WorkerPlan: Sendable {
     self.label = label
     let limits = config.workers[name]
     memory = limits?.memory
+    cpu = limits?.cpu
     recycle = limits?.recycle ?? RecycleConfig()
     user = limits?.user.flatMap { UserAccount(name: $0) }
     self.environment = Self.environment(of: limits?.environment, from: environment)

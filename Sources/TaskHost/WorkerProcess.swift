@@ -67,7 +67,7 @@ final class WorkerProcess {
   /// Starts the process and tells it what it is to do; its output goes to `output`.
   static func start(
     _ plan: WorkerPlan, generation: Int, directory: String, assignment: (String) -> WorkerAssignment,
-    output: OutputReader
+    output: OutputReader, groups: ControlGroups?
   ) throws(HostError) -> WorkerProcess {
     let id = RandomID.make()
     let assignment = assignment(id)
@@ -79,12 +79,14 @@ final class WorkerProcess {
     let pipes = try OutputReader.Pipes()
     // The worker's ends are this process's only until here: with them open, their closing would never be seen.
     defer { pipes.closeWriters() }
+    let group = groups?.open(worker: id, memory: plan.memory, cpu: plan.cpu)
+    defer { if let group { close(group) } }
     let child = try ChildProcess.start(
       "/proc/self/exe", ["roost", "worker", plan.label],
       ChildProcess.Setting(
         environment: environment, directory: directory,
         descriptors: [-1, pipes.output.writer, pipes.errors.writer, ends.worker.descriptor, board.descriptor, 2],
-        user: plan.user))
+        user: plan.user, cgroup: group ?? -1))
     let worker = WorkerProcess(id, plan, generation, child, ends.host, board)
     output.read(pipes, of: id, label: plan.label, board: board, plan: plan)
     // A worker that has died already is noticed at its process.

@@ -5,76 +5,104 @@ import TaskStore
 import TestSupport
 import Testing
 
-@Suite("Everything at once")
+@Suite("Everything at once", .timeLimit(.minutes(240)))
 struct ChaosTests {
-  @Test("Hosts, workers and Redis are killed and stopped in any order, and every task ends once with its own result")
+  @Test("Whatever is killed, stopped, cut and replaced in any order, every task ends once with its own result")
   func chaos() async throws {
-    // A killed Redis keeps all that it acknowledged only in this way.
-    let redis = try RedisServer(["--appendfsync", "always"])
-    let changes = [
-      "lease": #""1s""#, "workers": #"{"workbench": {"processes": 2}}"#,
-      "types": HostFixture.types(["echo"], extra: #", "retention": {"age": "24h", "count": 1000000}"#),
-    ]
-    var hosts: [HostFixture] = []
-    for name in ["one", "two"] {
-      hosts.append(try await HostFixture(changes.merging(["name": "\"\(name)\""]) { $1 }, redis: redis, workers: 2))
+    let plan = ChaosPlan.ofEnvironment
+    print("chaos: seed \(plan.seed), \(plan.tasks) tasks in \(plan.time)")
+    let scene = try await ChaosScene()
+    let hosts = scene.hosts
+    let client = Submitter(
+      count: plan.tasks, type: "ledger", perSecond: Double(plan.tasks) / (plan.time / .seconds(1)), isKeyed: true
+    ) { hosts.compactMap(\.process.url) }
+    let story = try await tell(plan, scene)
+    try await scene.calmDown()
+    try await eventually(within: .seconds(120), "all are submitted") { () async in
+      client.submitted.count == plan.tasks
     }
-    let all = hosts
-    let client = Submitter(count: 6000) { all.compactMap(\.process.url) }
-    var generator = SystemRandomNumberGenerator()
-    var story: [String] = []
-    for round in 0..<12 {
-      let before = client.submitted.count
-      try await eventually(within: .seconds(60), "submissions go on after \(story)") { () async in
-        client.submitted.count >= min(6000, before + 300)
-      }
-      let host = hosts[Int.random(in: 0..<2, using: &generator)]
-      switch round % 4 {
-      case 0:
-        story.append("a worker killed")
-        if let pid = try host.workerPids().randomElement(using: &generator) { kill(pid, SIGKILL) }
-      case 1:
-        story.append("Redis killed")
-        redis.stop(SIGKILL)
-        try redis.start()
-      case 2:
-        story.append("a host killed")
-        try await host.stop(SIGKILL)
-        try host.process.launch()
-      default:
-        story.append("a worker stopped")
-        if let pid = try host.workerPids().randomElement(using: &generator) { kill(pid, SIGSTOP) }
-      }
-    }
-    try await eventually(within: .seconds(60), "all are submitted") { () async in client.submitted.count == 6000 }
     #expect(client.surprises == [])
-    let store = hosts[0].store
-    try await eventually(within: .seconds(60), "nothing is left to do after \(story)") { () async in
-      let counts = (try? await store.states(of: ["echo"]))?["echo"]?.counts ?? [:]
-      return counts[.pending] == 0 && counts[.inProgress] == 0 && (counts[.completed] ?? 0) >= 6000
-    }
-    let tasks = client.submitted
-    try await eventually(within: .seconds(60), "every callback was called and reported") { () async throws in
-      try !redis.keys().contains { key in
-        [":hq:", ":hdue:", ":flight:", ":q:", ":run:"].contains { key.contains($0) }
+    // A breaker that opened meanwhile tries again after half a minute.
+    try? await eventually(within: .seconds(180), "nothing is left to do") { () async throws in
+      try !scene.redis.keys().contains { key in
+        [":q:", ":sq:", ":hq:", ":due:", ":hdue:", ":flight:", ":run:"].contains { key.contains($0) }
       }
     }
-    let called = Set(hosts.flatMap(\.journal))
-    let ids = Array(tasks.keys)
+    var tally = try await ChaosTally(client.submitted, scene)
+    tally.zombies = try hosts.flatMap { try descendants(of: $0.process.pid) }.count { $0.state == "Z" }
+    let repeating = story.count(where: \.mayRepeat)
+    print("chaos: seed \(plan.seed): \(story.count) deeds, reloads answered \(scene.reloadAnswers); \(tally)")
+    let note = Comment(rawValue: "repeat with ROOST_CHAOS_SEED=\(plan.seed)")
+    #expect(tally.lost == [], note)
+    #expect(tally.endedTwice == 0, note)
+    #expect(tally.wrong == [], note)
+    #expect(tally.zombies == 0, note)
+    #expect(tally.withoutCallback == [], note)
+    // What a worker had run and not written down yet when it was lost: what its threads had, and what was fetched beside it.
+    #expect(
+      tally.repeated <= repeating * ChaosScene.processes * ChaosScene.threads * 2, note)
+  }
+
+  /// Does one thing after the other until the time is over.
+  private func tell(_ plan: ChaosPlan, _ scene: ChaosScene) async throws -> [ChaosDeed] {
+    var generator = SeededGenerator(seed: plan.seed)
+    var story: [ChaosDeed] = []
+    let end = ContinuousClock.now + plan.time
+    while ContinuousClock.now < end {
+      try await pass(.milliseconds(Int.random(in: 300...2000, using: &generator)))
+      let deed = ChaosDeed.draw(&generator)
+      story.append(deed)
+      print("chaos: \(deed)")
+      try await scene.perform(deed)
+    }
+    return story
+  }
+}
+
+/// What became of the tasks.
+private struct ChaosTally: CustomStringConvertible {
+  var tasks = 0
+  /// Neither there nor final.
+  var lost: [TaskID] = []
+  /// Final, and not COMPLETED with their own result in one attempt.
+  var wrong: [String] = []
+  var endedTwice = 0
+  var withoutCallback: [TaskID] = []
+  var zombies = 0
+  /// Runs of the executor beyond one for each task.
+  var repeated = 0
+
+  init(_ submitted: [TaskID: Int], _ scene: ChaosScene) async throws {
+    tasks = submitted.count
+    let journal = scene.hosts.flatMap(\.journal)
+    let called = Set(journal.filter { $0.hasPrefix("completed ") }.map { $0.dropFirst("completed ".count) })
+    let runs = journal.filter { $0.hasPrefix("ran ") }
+    repeated = runs.count - Set(runs).count
+    let ids = Array(submitted.keys)
     for start in stride(from: 0, to: ids.count, by: 500) {
       let chunk = Array(ids[start..<min(start + 500, ids.count)])
-      for (id, record) in zip(chunk, try await store.records(chunk, parts: .all)) {
-        let number = try #require(tasks[id])
-        if record?.status != .completed || record?.result != Array(Submitter.params(number).utf8)
-          || record?.attempts != 1 || record?.handler.phase != .delivered || !called.contains("completed \(id)")
-        {
-          Issue.record("task \(id) of \(number) after \(story): \(String(describing: record))")
+      for (id, record) in zip(chunk, try await scene.hosts[0].store.records(chunk, parts: .all)) {
+        guard let record, record.status.isFinal else {
+          lost.append(id)
+          continue
         }
+        if record.status != .completed || record.result != Array(Submitter.params(submitted[id] ?? -1).utf8)
+          || record.attempts != 1
+        {
+          wrong.append("\(record)")
+        }
+        if record.handler.phase != .delivered || !called.contains("\(id)") { withoutCallback.append(id) }
       }
     }
-    // Submissions whose answer was lost may stand there twice, but each record has ended once.
-    let records = try redis.keys().count { $0.hasPrefix("roost:{00}:t:") }
-    #expect(try redis.cli("llen", "roost:{00}:done:echo") == "\(records)")
-    #expect(try redis.cli("hget", "roost:{00}:n:echo", "COMPLETED") == "\(records)")
+    // Each key has one task, and each task stands in the lists of final ones once.
+    let ended = try ["done", "dead"].flatMap { list in
+      try scene.redis.cli("--raw", "lrange", "roost:{00}:\(list):ledger", "0", "-1").split(separator: "\n")
+    }
+    endedTwice = ended.count - Set(ended).count + max(0, Set(ended).count - tasks)
+  }
+
+  var description: String {
+    "\(tasks) tasks: \(lost.count) lost, \(endedTwice) with two outcomes, \(wrong.count) wrong, "
+      + "\(withoutCallback.count) callbacks missing, \(zombies) zombies, \(repeated) executions repeated"
   }
 }

@@ -4,21 +4,33 @@ import HTTPClient
 import TaskModel
 import Threading
 
-/// Submits `echo` tasks over HTTP from several threads, each until its submission was answered with 202.
+/// Submits tasks over HTTP from several threads, each until its submission was answered.
 final class Submitter: Sendable {
   private struct State {
     var next = 0
+    var count: Int
     var ids: [TaskID: Int] = [:]
     var surprises: [String] = []
   }
 
-  private let state = Lock(State())
-  private let count: Int
+  private let state: Lock<State>
+  private let type: String
+  private let perSecond: Double?
+  private let isKeyed: Bool
   private let urls: @Sendable () -> [String]
+  private let start = ContinuousClock.now
 
   /// Submits `count` tasks to the hosts that `urls` names just now; the next one is tried when one does not answer.
-  init(count: Int, urls: @escaping @Sendable () -> [String]) {
-    self.count = count
+  ///
+  /// With a key a task is stored once, even if an answer is lost.
+  init(
+    count: Int, type: String = "echo", perSecond: Double? = nil, isKeyed: Bool = false,
+    urls: @escaping @Sendable () -> [String]
+  ) {
+    state = Lock(State(count: count))
+    self.type = type
+    self.perSecond = perSecond
+    self.isKeyed = isKeyed
     self.urls = urls
     for thread in 0..<8 {
       Thread { [self] in while let number = next() { submit(number, thread) } }.start()
@@ -35,16 +47,30 @@ final class Submitter: Sendable {
   /// Answers that a host may not give.
   var surprises: [String] { state.withLock { $0.surprises } }
 
-  private func next() -> Int? {
+  /// Begins no further submission; how many there are then.
+  func end() -> Int {
     state.withLock { state in
-      guard state.next < count else { return nil }
-      defer { state.next += 1 }
-      return state.next
+      state.count = min(state.count, state.next)
+      return state.count
     }
   }
 
+  private func next() -> Int? {
+    let number = state.withLock { state -> Int? in
+      guard state.next < state.count else { return nil }
+      defer { state.next += 1 }
+      return state.next
+    }
+    if let number, let perSecond {
+      let early = start + .seconds(Double(number) / perSecond) - ContinuousClock.now
+      if early > .zero { usleep(UInt32(early / .microseconds(1))) }
+    }
+    return number
+  }
+
   private func submit(_ number: Int, _ thread: Int) {
-    let body = Array(#"{"type":"echo","params":\#(Self.params(number))}"#.utf8)
+    let key = isKeyed ? #","key":"\#(number)""# : ""
+    let body = Array(#"{"type":"\#(type)","params":\#(Self.params(number))\#(key)}"#.utf8)
     var turn = thread
     while true {
       let urls = urls()
@@ -56,7 +82,9 @@ final class Submitter: Sendable {
         usleep(20_000)
         continue
       }
-      if reply.status == 202, let text = try? JSONNode.parse(reply.body)["id"]?.text, let id = TaskID(text) {
+      if reply.status == 202 || isKeyed && reply.status == 200, let text = try? JSONNode.parse(reply.body)["id"]?.text,
+        let id = TaskID(text)
+      {
         return state.withLock { $0.ids[id] = number }
       }
       if reply.status != 503 { state.withLock { $0.surprises.append("\(reply.status) \(reply.text)") } }

@@ -24,6 +24,8 @@ package final class RedisProxy: Sendable {
     case loseRequest
     /// The connection breaks before the client gets the answer.
     case loseAnswer
+    /// The connection breaks in the middle of the answer.
+    case cutAnswer
     /// The connection breaks; Redis gets it when `deliverLate` is called.
     case delay
   }
@@ -124,7 +126,7 @@ package final class RedisProxy: Sendable {
       }?(request) ?? .pass
     var bytes = request.bytes
     switch verdict {
-    case .pass, .loseAnswer: break
+    case .pass, .loseAnswer, .cutAnswer: break
     case .replace(let digest): if let range = request.digest { bytes.replaceSubrange(range, with: digest.utf8) }
     case .loseRequest: return false
     case .delay:
@@ -135,7 +137,13 @@ package final class RedisProxy: Sendable {
     if answer.first == UInt8(ascii: "-") {
       state.withLock { $0.errors.append(String(decoding: answer, as: UTF8.self)) }
     }
-    if case .loseAnswer = verdict { return false }
+    switch verdict {
+    case .loseAnswer: return false
+    case .cutAnswer:
+      _ = RawRedis.send(Array(answer.prefix(answer.count / 2)), to: client)
+      return false
+    case .pass, .replace, .loseRequest, .delay: break
+    }
     return RawRedis.send(answer, to: client)
   }
 

@@ -10,6 +10,11 @@
 
 #include "roost_plugin.h"
 
+#ifdef BUILD
+// Builds of one source that differ in their bytes.
+__attribute__((used)) static const int build = BUILD;
+#endif
+
 static const roost_host *host;
 static char journal[512];
 
@@ -34,6 +39,20 @@ static void note(const char *what, const roost_task *task) {
 static roost_status echo(void *instance, roost_task *task) {
   (void)instance;
   host->set_result(task, info_of(task).params);
+  return ROOST_OK;
+}
+
+// Params: {"n": NUMBER, …}. Writes down that it begins, takes some milliseconds, seldom 200, and answers its params.
+static roost_status ledger(void *instance, roost_task *task) {
+  (void)instance;
+  roost_task_info info = info_of(task);
+  char text[32] = {0};
+  int number = 0;
+  note("ran", task);
+  memcpy(text, info.params.data, info.params.length < 31 ? info.params.length : 31);
+  sscanf(text, "{\"n\": %d", &number);
+  usleep(1000u * (unsigned)(number % 50 ? number % 10 : 200));
+  host->set_result(task, info.params);
   return ROOST_OK;
 }
 
@@ -269,7 +288,7 @@ static roost_status register_exports(const roost_host *h, roost_registry *regist
                    {"detach", detach, NULL},   {"gate", gate, NULL},   {"garbage", garbage, NULL}, {"flood", flood, NULL},
                    {"flaky", flaky, NULL},     {"fatal", fatal, NULL}, {"later", later, NULL},     {"facts", facts, NULL},
                    {"chatter", chatter, NULL}, {"eager", eager, NULL}, {"pend", pend, NULL},       {"bell", bell, ring},
-                   {"jammed", jammed, jam},       {"fading", fading, NULL}};
+                   {"jammed", jammed, jam},       {"fading", fading, NULL}, {"ledger", ledger, NULL}};
   for (size_t i = 0; i < sizeof executors / sizeof *executors; i++) {
     roost_executor executor = {.size = sizeof executor, .name = roost_text(executors[i].name), .run = executors[i].run,
                                .cancel = executors[i].cancel};

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+import CSystemShims
+import Foundation
+@testable import TaskHost
+import TestSupport
+import Testing
+
+/// The files of a kernel are stood in for by a folder: what is written is what counts.
+@Suite("Control groups")
+struct ControlGroupTests {
+  private let mount: TemporaryDirectory
+
+  init() throws {
+    mount = try TemporaryDirectory()
+    for group in ["roost-worker-w", "roost-host"] {
+      try FileManager.default.createDirectory(
+        atPath: mount.path + "/a.slice/" + group, withIntermediateDirectories: true)
+    }
+    for (name, text) in [
+      ("cgroup.controllers", "cpuset cpu memory pids\n"), ("cgroup.procs", "11\n12\n"), ("cgroup.subtree_control", ""),
+    ] { try mount.write("a.slice/\(name)", text) }
+    // The kernel makes the files of a group with it.
+    for name in ["cgroup.procs", "memory.max", "memory.oom.group", "cpu.max", "memory.events"] {
+      try mount.write("a.slice/roost-worker-w/\(name)", "")
+    }
+    try mount.write("a.slice/roost-host/cgroup.procs", "")
+  }
+
+  private func text(_ path: String) throws -> String {
+    try String(contentsOfFile: mount.path + "/a.slice/" + path, encoding: .utf8)
+  }
+
+  @Test("A worker's limits stand in its group before it enters, and the host makes room below its own")
+  func limits() throws {
+    let groups = try #require(ControlGroups(membership: "4:memory:/x\n0::/a.slice\n", mount: mount.path))
+    let entry = try #require(groups.open(worker: "w", memory: 1 << 30, cpu: 1.5))
+    defer { close(entry) }
+    #expect(try text("roost-worker-w/memory.max") == "1073741824")
+    #expect(try text("roost-worker-w/memory.oom.group") == "1")
+    #expect(try text("roost-worker-w/cpu.max") == "150000 100000")
+    #expect(try text("cgroup.subtree_control") == "+cpu +memory")
+    // A file keeps only what was written last; the kernel takes each.
+    #expect(try text("roost-host/cgroup.procs") == "12", "the processes of the group have moved")
+    #expect(groups.open(worker: "w", memory: nil, cpu: nil) == nil, "without limits there is nothing to make")
+    #expect(!groups.ranOutOfMemory(worker: "w"))
+    try mount.write("a.slice/roost-worker-w/memory.events", "low 0\noom 1\noom_kill 3\n")
+    #expect(groups.ranOutOfMemory(worker: "w"))
+  }
+
+  @Test("Where nothing is delegated there are no groups")
+  func none() throws {
+    #expect(ControlGroups(membership: "4:memory:/x\n", mount: mount.path) == nil)
+    #expect(ControlGroups(membership: "0::/elsewhere\n", mount: mount.path) == nil)
+  }
+
+  @Test("A program enters its group before it begins")
+  func entering() throws {
+    let file = try mount.write("procs", "")
+    let entry = open(file, O_WRONLY | O_CLOEXEC)
+    defer { close(entry) }
+    let child = try ChildProcess.start(
+      "/bin/true", ["true"], ChildProcess.Setting(environment: [:], descriptors: [-1, -1, -1], cgroup: entry))
+    #expect(child.reap() == .exited(0))
+    #expect(try String(contentsOfFile: file, encoding: .utf8) == "0")
+  }
+}
