@@ -37,6 +37,8 @@ struct Breaker: Sendable {
       open(now)
       return true
     case .halfOpen, .closed:
+      // Another one has to show it.
+      if case .halfOpen = state { state = .halfOpen(since: nil) }
       deaths = deaths.filter { now - $0.at < Self.window } + [(now, culprit)]
       let unnamed = deaths.count { $0.culprit == nil }
       let culprits = Set(deaths.compactMap(\.culprit)).count

@@ -59,9 +59,12 @@ final class ControlGroups {
     if isDivided { return true }
     let own = parent + "/roost-host"
     guard mkdir(own, 0o755) == 0 || errno == EEXIST else { return false }
-    for pid in contents(of: parent + "/cgroup.procs").split(separator: "\n") {
-      _ = write(String(pid), to: own + "/cgroup.procs")
+    let inside = contents(of: parent + "/cgroup.procs").split(separator: "\n").compactMap { pid_t($0) }
+    guard inside.allSatisfy({ $0 == getpid() || Orphans.parent(of: $0) == getpid() }) else {
+      Log.warning("the control group \(parent) is not the host's alone: neither memory nor cpu is limited by it")
+      return false
     }
+    for pid in inside { _ = write("\(pid)", to: own + "/cgroup.procs") }
     let there = contents(of: parent + "/cgroup.controllers").split(whereSeparator: \.isWhitespace)
     let wanted = there.filter { $0 == "memory" || $0 == "cpu" }
     guard !wanted.isEmpty, write(wanted.map { "+\($0)" }.joined(separator: " "), to: parent + "/cgroup.subtree_control")

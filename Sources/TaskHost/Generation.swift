@@ -13,6 +13,8 @@ struct Generation: Sendable {
   let plans: [WorkerPlan]
   private let copies: [String: StoredPlugin]
   private let environment: [String: String]
+  /// Looked up once: the databases of users may be away later.
+  private let users: [String: UserAccount]
 
   init(number: Int, _ checked: CheckedConfig, environment: [String: String]) {
     for copy in checked.copies.values.sorted(by: { $0.place.name < $1.place.name }) {
@@ -27,7 +29,9 @@ struct Generation: Sendable {
         name: name, version: answer.version, build: answer.build, path: checked.config.plugins[name]?.path ?? "",
         exports: answer.exports)
     }
-    plans = WorkerPlan.plans(config, copies: copies.mapValues(\.copy), environment: environment)
+    let names = Set(config.workers.values.compactMap(\.user))
+    users = Dictionary(uniqueKeysWithValues: names.compactMap { name in UserAccount(name: name).map { (name, $0) } })
+    plans = WorkerPlan.plans(config, copies: copies.mapValues(\.copy), users: users, environment: environment)
   }
 
   /// Those of the files that are loaded.
@@ -35,7 +39,7 @@ struct Generation: Sendable {
 
   /// The extra process for tasks of the type that are to run alone.
   func aloneFor(_ type: String) -> WorkerPlan? {
-    WorkerPlan.alone(type, config, copies: copies.mapValues(\.copy), environment: environment)
+    WorkerPlan.alone(type, config, copies: copies.mapValues(\.copy), users: users, environment: environment)
   }
 }
 

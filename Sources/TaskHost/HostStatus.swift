@@ -88,6 +88,8 @@ package final class HostStatus: Sendable {
     return reasons
   }
 
+  var isConnected: Bool { store.isConnected }
+
   /// What is wrong although the host is ready: open breakers, a clock that jumped.
   package var troubles: [String] {
     let known = state.withLock { $0.troubles }.sorted { $0.key < $1.key }.map(\.value)
@@ -109,9 +111,11 @@ package final class HostStatus: Sendable {
     let (boot, monotonic) = (roost_boottime_millis(), MonotonicClock.now)
     return processes.map { process in
       let flights = process.board.flights.filter { $0.kind == .attempt }.map { flight in
-        Worker.Flight(
+        // Plugin code can write to the board: no number of it may overflow.
+        let age = boot - min(max(flight.startedAt, 0), boot)
+        return Worker.Flight(
           task: flight.task, type: process.plan.typeName(flight.type),
-          startedAt: store.clock.time(at: monotonic - (boot - flight.startedAt) * 1_000_000))
+          startedAt: store.clock.time(at: monotonic - age * 1_000_000))
       }
       return Worker(
         id: process.id, name: process.name, pid: process.pid, generation: process.generation, flights: flights)

@@ -39,7 +39,7 @@ final class Housekeeper: Sendable {
   private let name: String
   private let state: Monitor<State>
   /// Called with the id of a worker of this host whose lease was taken: it must end.
-  private let lost: @Sendable (String) -> Void
+  private let lost: @Sendable (_ worker: String, _ standsStill: Bool) -> Void
   /// Called with how many tasks of each type wait to run alone.
   private let alone: @Sendable ([String: Int]) -> Void
 
@@ -52,7 +52,8 @@ final class Housekeeper: Sendable {
 
   init(
     store: TaskStore, name: String, types: [TypeDefinition], schedules: [Schedule], lease: Duration,
-    lost: @escaping @Sendable (String) -> Void, alone: @escaping @Sendable ([String: Int]) -> Void
+    lost: @escaping @Sendable (_ worker: String, _ standsStill: Bool) -> Void,
+    alone: @escaping @Sendable ([String: Int]) -> Void
   ) {
     self.store = store
     self.name = name
@@ -121,6 +122,8 @@ final class Housekeeper: Sendable {
         try serve(redis, &schedules)
       } catch {
         Log.debug("housekeeping: \(error)")
+        // It became a replica under a living connection.
+        if case .refused(let reason) = error, reason.hasPrefix("READONLY") { store.registerAgain() }
       }
       _ = state.wait(until: MonotonicClock.now + backoff.next()) { $0.isOver ? true : nil }
     }
@@ -131,7 +134,6 @@ final class Housekeeper: Sendable {
 
   private func serve(_ redis: Housekeeping, _ schedules: inout ScheduleLoop?) throws(RedisError) {
     schedules?.forget()
-    let period = max(20, min(1000, lease.millis / 10)) * 1_000_000
     // Seen on this connection only: an unbroken one is what makes a count that stands still a sign of death.
     var sightings: [String: Sighting] = [:]
     var refreshAt: Int64 = 0
@@ -140,7 +142,7 @@ final class Housekeeper: Sendable {
     var next = start
     while true {
       while let (worker, loss) = state.withLock({ $0.toReap.first }) {
-        try redis.reap(worker, loss)
+        try reap(redis, worker, loss)
         state.withLock { _ = $0.toReap.removeFirst() }
         Log.debug("took the lease of worker \(worker)")
       }
@@ -149,7 +151,7 @@ final class Housekeeper: Sendable {
       if now >= next {
         // Who did not look for a while (stopped, suspended) has not seen that a heartbeat stood still.
         if now - next > 1_000_000_000 { sightings = [:] }
-        next = now + period
+        next = now + max(20, min(1000, lease.millis / 10)) * 1_000_000
         state.withLock { if $0.soonest.map({ $0 <= now }) ?? false { $0.soonest = nil } }
         let report = try beat(redis)
         try takeStaleLeases(redis, report, &sightings)
@@ -187,6 +189,16 @@ final class Housekeeper: Sendable {
     }
   }
 
+  private func reap(_ redis: Housekeeping, _ worker: String, _ loss: WorkerLoss) throws(RedisError) {
+    do throws(RedisError) {
+      try redis.reap(worker, loss)
+    } catch .refused(let reason) {
+      // One that cannot be told of must not keep the others waiting.
+      Log.error("what is known of the end of worker \(worker) is refused: \(reason)")
+      try redis.reap(worker, WorkerLoss(counts: loss.counts))
+    }
+  }
+
   private func beat(_ redis: Housekeeping) throws(RedisError) -> Housekeeping.Report {
     let beats = state.withLock { state in
       defer { state.beats = [:] }
@@ -207,7 +219,7 @@ final class Housekeeper: Sendable {
       // A worker that has just gone is noticed by its process, not here.
       try? entry.channel.send(HostMessage.acknowledged(beat: entry.number))
     }
-    for worker in report.lost { lost(worker) }
+    for worker in report.lost { lost(worker, false) }
     return report
   }
 
@@ -232,7 +244,7 @@ final class Housekeeper: Sendable {
         if state.withLock({ $0.own.contains(id) }) {
           // It may be stopped and go on at any moment: its tasks are given back when its process is gone.
           Log.warning("worker \(id) of this host stands still; it is killed")
-          lost(id)
+          lost(id, true)
         } else if try redis.reap(id, ifStillAt: count) {
           Log.warning("took the lease of \(id), whose heartbeat had stopped")
         }

@@ -24,6 +24,7 @@ enum Orphans {
     while true {
       let orphans = children().filter { getpgid($0) == group || belongs($0, to: worker) }
       if orphans.isEmpty { return }
+      if orphans.contains(where: { getpgid($0) == group }) { _ = Glibc.kill(-group, SIGKILL) }
       for pid in orphans { _ = Glibc.kill(getpgid(pid) == pid ? -pid : pid, SIGKILL) }
       // Their children in turn become ours once they are gone, so this goes on until nothing is left.
       for pid in orphans { waitpid(pid, nil, WNOHANG) }
@@ -90,7 +91,7 @@ enum Orphans {
     return children
   }
 
-  private static func parent(of pid: pid_t) -> pid_t? {
+  static func parent(of pid: pid_t) -> pid_t? {
     // The name in parentheses may hold anything, so the fields are counted from its end: state, then the parent.
     let text = String(decoding: contents("/proc/\(pid)/stat"), as: UTF8.self)
     guard let end = text.lastIndex(of: ")") else { return nil }

@@ -32,6 +32,11 @@ final class OutputReader: Sendable {
       }
     }
 
+    func closeReaders() {
+      Glibc.close(output.reader)
+      Glibc.close(errors.reader)
+    }
+
     func closeWriters() {
       Glibc.close(output.writer)
       Glibc.close(errors.writer)
@@ -70,6 +75,8 @@ final class OutputReader: Sendable {
     /// How many ends of a worker are open.
     var open: [String: Int] = [:]
     var tails: [String: [String]] = [:]
+    /// Workers whose last lines were asked for while an end was still open.
+    var finished: Set<String> = []
     var isOver = false
   }
 
@@ -79,8 +86,12 @@ final class OutputReader: Sendable {
   static let linesPerSecond = 1000
   /// Bytes that are read of it in a second.
   static let bytesPerSecond = 8 << 20
+  /// As how many bytes a line counts beside its own.
+  private static let lineCost = 256
+  /// Bytes that are kept of each of the last lines.
+  private static let tailLineLimit = 1024
   /// Lines that are kept of each worker.
-  static let tail = 200
+  static let tail = 1000
   /// Nanoseconds that a dead worker's last words may take.
   private static let patience: Int64 = 300_000_000
 
@@ -111,7 +122,10 @@ final class OutputReader: Sendable {
   func finish(_ worker: String) -> [String] {
     let end = MonotonicClock.now + Self.patience
     _ = state.wait(until: end) { $0.open[worker] == nil ? true : nil }
-    return state.withLock { $0.tails.removeValue(forKey: worker) ?? [] }
+    return state.withLock { state in
+      if state.open[worker] != nil { state.finished.insert(worker) }
+      return state.tails.removeValue(forKey: worker) ?? []
+    }
   }
 
   func stop() {
@@ -175,12 +189,15 @@ final class OutputReader: Sendable {
     let text = String(decoding: stream.line, as: UTF8.self)
     stream.line.removeAll(keepingCapacity: true)
     state.withLock { state in
-      var tail = state.tails[stream.worker] ?? []
-      if tail.count >= 2 * Self.tail { tail.removeFirst(Self.tail) }
-      tail.append(text)
-      state.tails[stream.worker] = tail
+      guard !state.finished.contains(stream.worker) else { return }
+      state.tails[stream.worker, default: []].append(text.prefixed(byBytes: Self.tailLineLimit))
+      if let count = state.tails[stream.worker]?.count, count >= 2 * Self.tail {
+        state.tails[stream.worker]?.removeFirst(Self.tail)
+      }
     }
     stream.lines += 1
+    // A line costs more than its bytes.
+    stream.bytes += Self.lineCost
     if stream.lines > Self.linesPerSecond {
       stream.leftOut += 1
     } else {
@@ -217,6 +234,7 @@ final class OutputReader: Sendable {
     state.withLock { state in
       let left = (state.open[stream.worker] ?? 1) - 1
       state.open[stream.worker] = left > 0 ? left : nil
+      if left <= 0 { state.finished.remove(stream.worker) }
     }
     state.broadcast()
   }

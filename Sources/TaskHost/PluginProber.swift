@@ -3,6 +3,7 @@ internal import CSystemShims
 internal import Glibc
 internal import PluginFiles
 package import TaskModel
+internal import TaskStore
 internal import Threading
 
 /// Loads a plugin in a process that is thrown away, so that one that crashes or hangs while loading hurts nobody.
@@ -46,13 +47,17 @@ package enum PluginProber {
     var ends: [Int32] = [0, 0]
     guard roost_pipe(&ends) == 0 else { throw Failure(code: "", message: "no descriptor is left") }
     defer { close(ends[0]) }
+    // So that what it leaves behind can be told.
+    let mark = "probe-\(RandomID.make())"
+    var environment = WorkerPlan.environment(of: nil, from: ChildProcess.ownEnvironment)
+    environment[Orphans.mark] = mark
     let process: ChildProcess
     do throws(HostError) {
       process = try Orphans.sparing { () throws(HostError) -> ChildProcess in
         try ChildProcess.start(
           program, ["roost", "probe", path, "--name", name] + (copy.map { ["--copy", $0] } ?? []),
           ChildProcess.Setting(
-            environment: WorkerPlan.environment(of: nil, from: ChildProcess.ownEnvironment), directory: directory,
+            environment: environment, directory: directory,
             descriptors: [-1, 2, 2, ends[1]]))
       }
     } catch {
@@ -67,6 +72,7 @@ package enum PluginProber {
     kill(-process.pid, SIGKILL)
     let end = process.reap()
     Orphans.unspare(process.pid)
+    Orphans.kill(of: mark, group: process.pid)
     guard let output, let node = try? JSONNode.parse(output) else {
       throw Failure(
         isOver

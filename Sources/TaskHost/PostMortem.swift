@@ -12,6 +12,8 @@ struct PostMortem {
   let culprit: TaskID?
   /// Whether it speaks against starting the worker again and again.
   let isAbnormal: Bool
+  /// Whether nothing is to be said of it in the log.
+  var isOrderly = false
   /// How it ended, for the log.
   let summary: String
 
@@ -27,12 +29,15 @@ struct PostMortem {
   ) {
     let late = overstays.compactMap(Self.finding)
     switch ending {
-    case .inGoodOrder, .overstayed:
+    case .inGoodOrder, .overstayed, .leaseLost:
       self.init(late, counts: false, summary: ending.map(Self.words) ?? "")
+      if case .inGoodOrder = ending { isOrderly = true }
     case .slowStart: self.init(late, isAbnormal: true, summary: Self.words(.slowStart))
     case .stalled:
-      let lost = flights.map { WorkerLoss.Finding(id: $0.task, take: $0.take, verdict: .lost) }
-      self.init(late + lost.filter { !late.contains($0.id) }, isAbnormal: true, summary: Self.words(.stalled))
+      // One that stands still again and again is found by running alone, and its neighbours are spared.
+      let message = "its worker stood still and was ended"
+      self.init(
+        late, flights, alone: { .lost }, TaskError(kind: .crash, message: message), summary: Self.words(.stalled))
     case .memory(let resident, let limit):
       let message =
         "its worker had \(resident >> 20) MiB resident, more than the \(limit >> 20) MiB that it may have, and was ended"
@@ -121,10 +126,11 @@ struct PostMortem {
   private static func words(_ ending: WorkerProcess.Ending) -> String {
     switch ending {
     case .inGoodOrder: "in good order"
-    case .overstayed: "because of code that did not stop when it was told to"
-    case .memory: "because of its memory"
-    case .stalled: "because it stood still for a whole lease"
-    case .slowStart: "because its plugins were not loaded and started within \(WorkerProcess.startLimit / 1000) s"
+    case .leaseLost: "its lease was taken"
+    case .overstayed: "code did not stop when it was told to"
+    case .memory: "it took too much memory"
+    case .stalled: "it stood still for a whole lease"
+    case .slowStart: "its plugins were not loaded and started within \(WorkerProcess.startLimit / 1000) s"
     }
   }
 

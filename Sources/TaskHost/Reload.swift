@@ -46,6 +46,7 @@ final class ReloadQueue: Sendable {
     var prepared: Prepared?
     var current: Answer?
     var restartNeeded: [String] = []
+    var isClosed = false
   }
 
   private let state = Monitor(State())
@@ -57,8 +58,11 @@ final class ReloadQueue: Sendable {
 
   /// `answer` is called once, on any thread.
   func ask(_ answer: @escaping Answer) {
-    state.withLock { $0.asked.append(answer) }
-    ring()
+    let isClosed = state.withLock { state in
+      if !state.isClosed { state.asked.append(answer) }
+      return state.isClosed
+    }
+    if isClosed { answer(.failure(.stopping)) } else { ring() }
   }
 
   /// Begins the next reload that somebody asked for: `prepare` runs on a thread of its own.
@@ -95,6 +99,16 @@ final class ReloadQueue: Sendable {
       end(.failure(refusal))
       return nil
     }
+  }
+
+  /// The host ends: whoever waits is told so, and whoever comes later.
+  func close() {
+    let waiting = state.withLock { state in
+      state.isClosed = true
+      defer { (state.asked, state.current) = ([], nil) }
+      return state.asked + [state.current].compactMap { $0 }
+    }
+    for answer in waiting { answer(.failure(.stopping)) }
   }
 
   /// The reload under way is over.

@@ -42,7 +42,9 @@ extension Supervisor {
 
   func startAlone(_ now: Int64) {
     for (type, place) in alone where place.worker == nil && place.startAt <= now && place.idleSince == 0 {
-      guard let plan = generation.aloneFor(type), breakers[plan.worker]?.allowed(of: 1) ?? 1 > 0 else { continue }
+      guard let plan = generation.aloneFor(type), breakers[plan.worker].map({ $0.state == .closed }) ?? true else {
+        continue
+      }
       alone[type]?.worker = spawn(plan, generation)
       if alone[type]?.worker == nil { alone[type]?.startAt = now + 1000 }
     }
@@ -52,9 +54,8 @@ extension Supervisor {
 
   func breakerOpened(_ worker: String) {
     Log.error("worker \(worker) died too often and is not started for a while; its tasks stay queued")
-    for process in processes where process.plan.worker == worker && process.phase != .leaving {
-      leave(process, within: generation.config.drain.stop)
-    }
+    // Not those of a candidate: they may be what mends it.
+    for process in inForce where process.plan.worker == worker { leave(process, within: generation.config.drain.stop) }
     breakerChanged(worker)
     if let fallback, roost_boottime_millis() < fallback.until { rollBack(to: fallback.generation, because: worker) }
   }
@@ -78,8 +79,10 @@ extension Supervisor {
   // MARK: Replacing one generation by another
 
   /// Starts the workers of a generation; they begin when all of them have loaded.
-  func prepare(_ generation: Generation, isRollback: Bool = false) {
-    var candidate = Candidate(generation: generation, isRollback: isRollback)
+  func prepare(_ generation: Generation, rollback: String? = nil) {
+    var generation = generation
+    generation.number = self.generation.number + 1
+    var candidate = Candidate(generation: generation, rollback: rollback)
     for plan in generation.plans {
       if let worker = spawn(plan, generation) {
         candidate.workers.append(worker)
@@ -97,7 +100,9 @@ extension Supervisor {
     if !candidate.issues.isEmpty {
       dropCandidate()
       Log.error("generation \(candidate.generation.number) is not used, and the one in force goes on")
-      prepared(.failure(.refused(candidate.issues)))
+      var seen: Set<String> = []
+      let issues = candidate.issues.filter { seen.insert($0.path + $0.message).inserted }
+      if candidate.rollback == nil { prepared(.failure(.refused(issues))) }
     } else if candidate.workers.allSatisfy({ $0.phase == .loaded }) {
       self.candidate = nil
       takeOver(candidate)
@@ -113,30 +118,26 @@ extension Supervisor {
   private func takeOver(_ candidate: Candidate) {
     let now = roost_boottime_millis()
     let number = candidate.generation.number
-    let old = slots.flatMap { [$0.worker, $0.successor].compactMap { $0 } } + alone.values.compactMap(\.worker)
+    let old = inForce
     let drain = candidate.generation.config.drain.reload
     let before = generation
     alone = [:]
     install(candidate)
-    fallback = candidate.isRollback ? nil : (before, now + Self.trial)
-    if !candidate.isRollback { status.set(trouble: nil, for: "reload") }
+    fallback = candidate.rollback != nil ? nil : (before, now + Self.trial)
+    status.set(trouble: candidate.rollback, for: "reload")
     for worker in candidate.workers { worker.begin() }
     for worker in old { leave(worker, within: drain) }
     for worker in leaving where worker.generation < number - 1 { worker.leave(within: .milliseconds(Self.lastDrain)) }
     Log.info("generation \(number) of workers takes over")
-    prepared(.success(number))
+    if candidate.rollback == nil { prepared(.success(number)) }
   }
 
   private func rollBack(to generation: Generation, because worker: String) {
-    fallback = nil
+    // What an operator is about to bring comes first.
     guard candidate == nil else { return }
-    var generation = generation
-    let failed = self.generation.number
-    generation.number = failed + 1
     let text =
-      "generation \(failed) was rolled back, because its worker \(worker) died again and again; correct the plugin or the config and reload"
+      "generation \(self.generation.number) was rolled back, because its worker \(worker) died again and again; correct the plugin or the config and reload"
     Log.error(text)
-    status.set(trouble: text, for: "reload")
-    prepare(generation, isRollback: true)
+    prepare(generation, rollback: text)
   }
 }

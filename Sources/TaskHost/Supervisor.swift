@@ -26,8 +26,8 @@ final class Supervisor {
     let generation: Generation
     var workers: [WorkerProcess] = []
     var issues: [ConfigIssue] = []
-    /// Another one crash-looped: nobody waits for the answer.
-    let isRollback: Bool
+    /// Why it comes, if it is one that was before: nobody waits for the answer.
+    let rollback: String?
   }
 
   private(set) var generation: Generation
@@ -58,6 +58,8 @@ final class Supervisor {
 
   /// A worker that lived this long (milliseconds) is started again at once.
   static let steadyAfter: Int64 = 10_000
+  /// Milliseconds without a look after which this process is thought to have stood still itself.
+  private static let ownStandstill: Int64 = 3000
   /// Milliseconds between two looks at memory and at what takes too long.
   static let lookEvery: Int64 = 100
 
@@ -75,11 +77,12 @@ final class Supervisor {
     status.set(plugins: generation.plugins)
   }
 
-  /// Every process there is.
-  var processes: [WorkerProcess] {
-    slots.flatMap { [$0.worker, $0.successor].compactMap { $0 } } + alone.values.compactMap(\.worker) + leaving
-      + (candidate?.workers ?? [])
+  /// The processes of the generation in force that are not on their way out.
+  var inForce: [WorkerProcess] {
+    slots.flatMap { [$0.worker, $0.successor].compactMap { $0 } } + alone.values.compactMap(\.worker)
   }
+  /// Every process there is.
+  var processes: [WorkerProcess] { inForce + leaving + (candidate?.workers ?? []) }
   var pids: Set<pid_t> { Set(processes.map(\.child.pid)) }
   /// Those of the plugin files that workers may be started with.
   var digests: Set<String> {
@@ -146,7 +149,7 @@ final class Supervisor {
   func handle() {
     for process in processes {
       hearAll(from: process)
-      guard let end = process.child.reap(within: 0) else { continue }
+      guard !process.isGone, let end = process.child.reap(within: 0) else { continue }
       // It may have said why between the two.
       while hearAll(from: process) {}
       died(process, end)
@@ -174,7 +177,9 @@ final class Supervisor {
       process.isReady = true
       unproven.remove(label)
       status.loaded(label)
-      if breakers[process.plan.worker] != nil { breakers[process.plan.worker]?.serves(at: process.lastHeard) }
+      if slots.contains(where: { $0.worker === process }) {
+        breakers[process.plan.worker]?.serves(at: process.lastHeard)
+      }
       Log.info("worker \(label) is ready", ["pid": "\(process.child.pid)"])
     case .failed(let issues):
       process.issues = issues
@@ -186,11 +191,12 @@ final class Supervisor {
       status.worker(process.id, isBusyWith: busy)
       housekeeper.note(
         Housekeeping.Beat(worker: process.id, lastBatch: lastBatch, held: held), number: number, from: process.channel)
-    case .comesDue(let millis): housekeeper.comesDue(inMillis: millis)
-    case .overstayed(let tasks, let millis): overstayed(process, tasks, endsWithin: millis)
+    // Plugin code can write to the channel too: no number of it may overflow.
+    case .comesDue(let millis): housekeeper.comesDue(inMillis: min(max(0, millis), 60_000))
+    case .overstayed(let tasks, let millis): overstayed(process, tasks, endsWithin: min(max(0, millis), 60_000))
     case .leaseLost:
       Log.warning("worker \(label) lost its lease and starts anew")
-      process.ending = .inGoodOrder
+      process.ending = .leaseLost
     case .drained: process.ending = process.ending ?? .inGoodOrder
     }
   }
@@ -202,6 +208,7 @@ final class Supervisor {
       if let old = slots[index].worker { leave(old, within: generation.config.drain.reload) }
       slots[index].successor = nil
       slots[index].worker = process
+      slots[index].backoff.reset()
     }
     // A candidate begins when the whole generation has loaded.
     if !(candidate?.workers.contains { $0 === process } ?? false) { process.begin() }
@@ -233,34 +240,40 @@ final class Supervisor {
     process.isGone = true
     Orphans.kill(of: process.id, group: process.child.pid)
     let lines = output.finish(process.id)
-    if let limit = process.plan.memory, process.ending == nil, groups?.ranOutOfMemory(worker: process.id) ?? false {
-      process.ending = .memory(resident: limit, limit: limit)
+    var reason = process.reason(of: end)
+    if let limit = process.plan.memory, reason == nil, groups?.ranOutOfMemory(worker: process.id) ?? false {
+      reason = .memory(resident: limit, limit: limit)
     }
     groups?.remove(worker: process.id)
     let post = PostMortem(
-      process.ending, end, flights: process.board.flights, crash: process.board.crash, overstays: process.overstays,
+      reason, end, flights: process.board.flights, crash: process.board.crash, overstays: process.overstays,
       output: lines)
     housekeeper.reap(process.id, post.loss)
     status.ended(process.id)
-    let isExpected = process.ending.map { if case .inGoodOrder = $0 { true } else { false } } ?? false
+    let wasInForce = slots.contains { $0.worker === process } || alone.values.contains { $0.worker === process }
     if !isDraining { plan(process, post, now) }
     depart(process)
     if let index = candidate?.workers.firstIndex(where: { $0 === process }) {
       candidate?.workers.remove(at: index)
       candidate?.issues += process.issues.map { ConfigIssue(path: $0.path, message: $0.message) }
       if process.issues.isEmpty {
+        let last = lines.last.map { "; its last line: \($0.prefixed(byBytes: 200))" } ?? ""
         candidate?.issues.append(
           ConfigIssue(
-            path: "workers.\(process.plan.worker)", message: "worker \(label) ended while it started: \(post.summary)"))
+            path: "workers.\(process.plan.worker)",
+            message:
+              "a process with \(process.plan.pluginNames.joined(separator: ", ")) ended while it started: \(post.summary)\(last)"
+          ))
       }
       return
     }
     guard !isDraining else { return }
-    if !isExpected, !process.issues.contains(where: { !$0.mayBeTriedAgain }) {
+    if !post.isOrderly, !process.issues.contains(where: { !$0.mayBeTriedAgain }) {
       let culprit = post.culprit.map { [("worker", label), ("task", $0.description)] } ?? [("worker", label)]
       Log.write(.warning, { "worker \(label) ended (\(post.summary)); its tasks are given back" }, fields: culprit)
     }
-    guard post.isAbnormal || !process.issues.isEmpty else { return }
+    // Generations before this one say nothing about it, and what was to take over from a living one has not failed it.
+    guard wasInForce, post.isAbnormal || !process.issues.isEmpty else { return }
     if breakers[process.plan.worker, default: Breaker()].died(culprit: post.culprit, at: now) {
       breakerOpened(process.plan.worker)
     }
@@ -269,10 +282,11 @@ final class Supervisor {
   /// When the place of a process that has ended is filled again.
   private func plan(_ process: WorkerProcess, _ post: PostMortem, _ now: Int64) {
     func start(_ backoff: inout Backoff) -> Int64 {
-      if now - process.since >= Self.steadyAfter { backoff.reset() }
-      return post.isAbnormal || !process.issues.isEmpty ? now + backoff.next() / 1_000_000 : now
+      let isSteady = now - process.since >= Self.steadyAfter
+      if isSteady { backoff.reset() }
+      return isSteady && !post.isAbnormal ? now : now + backoff.next() / 1_000_000
     }
-    for index in slots.indices where slots[index].worker === process {
+    for index in slots.indices where slots[index].worker === process || slots[index].successor === process {
       slots[index].startAt = start(&slots[index].backoff)
     }
     for (type, place) in alone where place.worker === process {
@@ -306,9 +320,11 @@ final class Supervisor {
     let now = roost_boottime_millis()
     defer { lastLook = now }
     // Who was stopped itself has heard nobody meanwhile.
-    if now - lastLook > 1000 { for process in processes { process.lastHeard = now } }
+    if now - lastLook > Self.ownStandstill { for process in processes { process.lastHeard = now } }
     for process in processes {
-      if let ending = process.overdue(at: now, lease: generation.config.lease.millis) {
+      // Until Redis has a worker it has nothing to say.
+      if !process.isReady, !status.isConnected { process.lastHeard = now }
+      if let ending = process.overdue(at: now) {
         process.kill(ending)
         continue
       }
@@ -329,13 +345,12 @@ final class Supervisor {
     else { return }
     Log.info("worker \(process.plan.label) has done enough and is replaced", ["tasks": "\(process.finished)"])
     slots[index].successor = spawn(slots[index].plan, generation)
-    // One that cannot be started is not tried ten times a second.
-    slots[index].startAt = roost_boottime_millis() + slots[index].backoff.next() / 1_000_000
+    if slots[index].successor == nil { slots[index].startAt = roost_boottime_millis() + 1000 }
   }
 
-  /// Redis says that this worker has no lease, or that it stands still.
-  func kill(worker id: String) {
-    processes.first { $0.id == id }?.kill(.stalled)
+  /// Redis says that this worker has no lease, or its heartbeat stands still.
+  func kill(worker id: String, standsStill: Bool) {
+    processes.first { $0.id == id }?.kill(standsStill ? .stalled : .leaseLost)
   }
 
   /// Lets every worker finish what runs and give back the rest.
@@ -361,6 +376,7 @@ final class Supervisor {
     }
     breakers = [:]
     unproven = []
+    firstIssues = []
     status.setLoading([])
     status.set(plugins: generation.plugins)
     status.set(breakers: [:])

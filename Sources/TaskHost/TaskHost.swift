@@ -26,7 +26,7 @@ package final class TaskHost: Sendable {
 
   /// What other threads leave for the main loop.
   private struct News {
-    var lostWorkers: [String] = []
+    var lostWorkers: [(id: String, standsStill: Bool)] = []
     var alone: [String: Int]?
   }
 
@@ -91,12 +91,20 @@ package final class TaskHost: Sendable {
     store.start(types: config.definitions)
     let housekeeper = Housekeeper(
       store: store, name: config.name, types: config.definitions, schedules: status.schedules, lease: config.lease,
-      lost: { worker in self.leave { $0.lostWorkers.append(worker) } },
+      lost: { worker, standsStill in self.leave { $0.lostWorkers.append((worker, standsStill)) } },
       alone: { counts in self.leave { $0.alone = counts } })
     let output = OutputReader()
     let reader = NativeThread(name: "output") { output.run() }
+    defer {
+      output.stop()
+      reader.join()
+      files.remove()
+    }
+    let first = try firstGeneration()
+    // Those of earlier starts.
+    files.store.removeAll(except: first.digests)
     let supervisor = Supervisor(
-      try firstGeneration(), redis: store.address, status: status, housekeeper: housekeeper, output: output)
+      first, redis: store.address, status: status, housekeeper: housekeeper, output: output)
     supervisor.tookOver = { self.apply($0, housekeeper) }
     supervisor.prepared = { self.reloads.end($0) }
     store.whenDueSoon { housekeeper.comesDue(inMillis: $0) }
@@ -111,11 +119,6 @@ package final class TaskHost: Sendable {
     }
 
     let ending: Ending
-    defer {
-      files.remove()
-      output.stop()
-      reader.join()
-    }
     do {
       ending = try serve(signals, supervisor, mayStart)
     } catch {
@@ -157,11 +160,18 @@ package final class TaskHost: Sendable {
       if !store.wasConnected, let refusal = store.refusal { throw .redisUnusable(refusal) }
       if let issues = supervisor.refusals { throw .pluginsRefused(issues.map { "\($0.path): \($0.message)" }) }
       if let embedded { try keep(embedded, &redisStartAt, &redisBackoff) }
-      reload(supervisor)
+      if mayStart.withLock({ $0 }) { reload(supervisor) }
 
       switch roost_next_signal(signals) {
       case 0: break
-      case SIGHUP: reloads.ask { _ in }
+      case SIGHUP:
+        reloads.ask { answer in
+          switch answer {
+          case .failure(.running): Log.warning("SIGHUP came while a reload was under way; send it again afterwards")
+          case .failure(.stopping): Log.warning("SIGHUP came while the host ends: nothing is reloaded")
+          case .failure(.refused), .success: break
+          }
+        }
       case _ where drainEnd != nil:
         Log.warning("second signal: workers are killed, and what they ran is given back")
         supervisor.killAll()
@@ -188,7 +198,7 @@ package final class TaskHost: Sendable {
       defer { news = News() }
       return news
     }
-    for id in news.lostWorkers { supervisor.kill(worker: id) }
+    for worker in news.lostWorkers { supervisor.kill(worker: worker.id, standsStill: worker.standsStill) }
     if let alone = news.alone { supervisor.waitAlone(alone) }
   }
 
@@ -212,7 +222,14 @@ package final class TaskHost: Sendable {
     guard let next = reloads.next() else { return }
     // Those of the one in force may have to be started again, and those before it may come back.
     files.store.removeAll(except: supervisor.digests.union(next.digests))
-    if isPossible, supervisor.candidate == nil { supervisor.prepare(next) } else { reloads.end(.failure(.stopping)) }
+    if !isPossible {
+      reloads.end(.failure(.stopping))
+    } else if supervisor.candidate != nil {
+      // The one before is just being rolled back.
+      reloads.end(.failure(.running))
+    } else {
+      supervisor.prepare(next)
+    }
   }
 
   /// A generation has taken over: what else stands in its config holds too.
@@ -253,6 +270,7 @@ package final class TaskHost: Sendable {
     _ stopping: (Duration) -> Void
   ) {
     status.drains()
+    reloads.close()
     supervisor.killAll()
     let end = roost_boottime_millis() + (isHurried ? Self.hurriedTime : Self.settleTime)
     while !supervisor.isEmpty, roost_boottime_millis() < end {

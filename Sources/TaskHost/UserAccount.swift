@@ -15,7 +15,7 @@ struct UserAccount: Sendable, Equatable {
   init?(name: String) {
     var entry = passwd()
     var found: UnsafeMutablePointer<passwd>?
-    var texts = [CChar](repeating: 0, count: 16_384)
+    var texts = [CChar](repeating: 0, count: 1 << 16)
     guard getpwnam_r(name, &entry, &texts, texts.count, &found) == 0, found != nil else { return nil }
     id = entry.pw_uid
     group = entry.pw_gid

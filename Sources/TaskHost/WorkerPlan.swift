@@ -15,7 +15,9 @@ struct WorkerPlan: Sendable {
   let memory: Int?
   let cpu: Double?
   let recycle: RecycleConfig
-  /// Nil: the host's own.
+  /// Nil: the host's own user.
+  let userName: String?
+  /// Nil also when there is no user of the name.
   let user: UserAccount?
   private let plugins: [WorkerAssignment.Plugin]
   private let types: [WorkerAssignment.TaskType]
@@ -30,13 +32,16 @@ struct WorkerPlan: Sendable {
   /// Every worker process of a config; workers without types are left out.
   ///
   /// `copies` are the files that are loaded, by the plugin's name in config.
-  static func plans(_ config: Config, copies: [String: String], environment: [String: String]) -> [WorkerPlan] {
+  static func plans(
+    _ config: Config, copies: [String: String], users: [String: UserAccount],
+    environment: [String: String]
+  ) -> [WorkerPlan] {
     config.workers.sorted { $0.key < $1.key }.flatMap { name, worker -> [WorkerPlan] in
       let types = config.types.filter { $0.value.worker == name }
       guard !types.isEmpty else { return [] }
       return (1...worker.processes).map { number in
         WorkerPlan(
-          name, label: "\(config.name)/\(name)/\(number)", types: types, config, copies: copies,
+          name, label: "\(config.name)/\(name)/\(number)", types: types, config, copies: copies, users: users,
           environment: environment)
       }
     }
@@ -44,17 +49,18 @@ struct WorkerPlan: Sendable {
 
   /// The extra process that runs tasks of the type alone, one after the other.
   static func alone(
-    _ type: String, _ config: Config, copies: [String: String], environment: [String: String]
+    _ type: String, _ config: Config, copies: [String: String], users: [String: UserAccount],
+    environment: [String: String]
   ) -> WorkerPlan? {
     guard let definition = config.types[type] else { return nil }
     return WorkerPlan(
       definition.worker, label: "\(config.name)/\(definition.worker)/alone-\(type)", types: [type: definition], config,
-      copies: copies, environment: environment, runsAlone: true)
+      copies: copies, users: users, environment: environment, runsAlone: true)
   }
 
   private init(
     _ name: String, label: String, types: [String: TypeConfig], _ config: Config, copies: [String: String],
-    environment: [String: String], runsAlone: Bool = false
+    users: [String: UserAccount], environment: [String: String], runsAlone: Bool = false
   ) {
     worker = name
     self.label = label
@@ -62,7 +68,8 @@ struct WorkerPlan: Sendable {
     memory = limits?.memory
     cpu = limits?.cpu
     recycle = limits?.recycle ?? RecycleConfig()
-    user = limits?.user.flatMap { UserAccount(name: $0) }
+    userName = limits?.user
+    user = userName.flatMap { users[$0] }
     self.environment = Self.environment(of: limits?.environment, from: environment)
     self.runsAlone = runsAlone
     let used = Set(types.values.flatMap(\.plugins))

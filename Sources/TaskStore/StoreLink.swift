@@ -135,6 +135,10 @@ final class StoreLink: Sendable {
   private func connect() throws(RedisError) -> ScriptConnection {
     let redis = try RedisConnection(
       to: address, connectTimeout: .milliseconds(500), timeout: .milliseconds(1200))
+    // A replica answers everything but what matters.
+    if try redis.call(RedisCommand(words: "ROLE")).arrayValue?.first?.textValue == "slave" {
+      throw .disconnected(reason: "it is a replica, and nothing can be written to it")
+    }
     let connection = try ScriptConnection(redis, keys: keys)
     try registration.ensure(on: connection, clock: clock)
     return connection

@@ -15,7 +15,7 @@ package final class TaskStore: Sendable {
   private let ids = TaskIDGenerator()
   private let refreshes = Lock(Refreshes())
   private let dueNotice = Lock<@Sendable (Int64) -> Void>({ _ in })
-  private let origins = Monitor<[UInt32: TaskRecord.Origin]>([:])
+  private let origins = Monitor(Origins())
 
   /// `name` is the host's, a label for people.
   package init(address: RedisAddress, prefix: String, name: String) {
@@ -230,11 +230,21 @@ package final class TaskStore: Sendable {
 
   // MARK: Origins
 
-  func origin(_ number: UInt32) -> TaskRecord.Origin? { origins.withLock { $0[number] } }
+  func origin(_ number: UInt32) -> TaskRecord.Origin? { origins.withLock { $0.known[number] } }
 
-  /// Reads the origins that are not known yet; they never change.
+  private struct Origins {
+    var known: [UInt32: TaskRecord.Origin] = [:]
+    /// The registration that they were read under: a Redis that forgot it counts anew.
+    var host = ""
+  }
+
+  /// Reads the origins that are not known yet; they change only with the data of Redis.
   func learnOrigins(_ numbers: Set<UInt32>) async throws(TaskStoreError) {
-    let missing = origins.withLock { known in numbers.filter { $0 != 0 && known[$0] == nil } }
+    let host = registration.host
+    let missing = origins.withLock { origins in
+      if origins.host != host { origins = Origins(host: host) }
+      return numbers.filter { $0 != 0 && origins.known[$0] == nil }
+    }
     guard !missing.isEmpty else { return }
     let ordered = Array(missing)
     let replies = try await read { [keys] _ in
@@ -243,6 +253,6 @@ package final class TaskStore: Sendable {
       return [command]
     }
     let found = TaskRecord.Origin.read(replies.first, ordered)
-    origins.withLock { $0.merge(found) { $1 } }
+    origins.withLock { if $0.host == host { $0.known.merge(found) { $1 } } }
   }
 }

@@ -80,7 +80,7 @@ final class Worker {
     while true {
       switch receive(timeout: -1) {
       case .begin: return
-      case .drain(let millis): end(plugins, within: millis)
+      case .drain(let millis): end(nil, plugins, within: millis)
       case .acknowledged, nil: break
       }
     }
@@ -101,7 +101,9 @@ final class Worker {
         lease.confirmed(at: before)
         return (session, numbers)
       }
-      if case .drain(let millis) = receive(timeout: Int32(backoff.next() / 1_000_000)) { end(plugins, within: millis) }
+      if case .drain(let millis) = receive(timeout: Int32(backoff.next() / 1_000_000)) {
+        end(nil, plugins, within: millis)
+      }
     }
   }
 
@@ -156,18 +158,29 @@ final class Worker {
     case .press: core.pressDrain()
     case .end:
       core.end()
-      end(plugins, within: departure?.left(at: now) ?? 0)
+      end(core, plugins, within: departure?.left(at: now) ?? 0)
     case .breakOff: _exit(5)
     case .wait, nil: break
     }
   }
 
   /// Nothing runs any more.
-  private func end(_ plugins: LoadedPlugins, within millis: Int64) -> Never {
+  private func end(_ core: WorkerCore?, _ plugins: LoadedPlugins, within millis: Int64) -> Never {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
     let deadline = Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000 + max(0, millis)
-    for instance in plugins.instances { _ = instance.stop(deadlineMillis: deadline) }
+    let instances = plugins.instances
+    let isOver = Monitor(false)
+    NativeThread(name: "stop") {
+      for instance in instances { _ = instance.stop(deadlineMillis: deadline) }
+      isOver.withLock { $0 = true }
+      isOver.signal()
+    }.detach()
+    // A plugin may take its time: meanwhile the host goes on hearing of this worker.
+    let every = max(20, min(500, assignment.leaseMillis / 10)) * 1_000_000
+    while isOver.wait(until: MonotonicClock.now + every, { $0 ? true : nil }) == nil {
+      if let core { beat(core) }
+    }
     leave(with: .drained, status: 0)
   }
 

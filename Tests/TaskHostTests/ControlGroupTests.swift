@@ -17,7 +17,8 @@ struct ControlGroupTests {
         atPath: mount.path + "/a.slice/" + group, withIntermediateDirectories: true)
     }
     for (name, text) in [
-      ("cgroup.controllers", "cpuset cpu memory pids\n"), ("cgroup.procs", "11\n12\n"), ("cgroup.subtree_control", ""),
+      ("cgroup.controllers", "cpuset cpu memory pids\n"), ("cgroup.procs", "\(getpid())\n"),
+      ("cgroup.subtree_control", ""),
     ] { try mount.write("a.slice/\(name)", text) }
     // The kernel makes the files of a group with it.
     for name in ["cgroup.procs", "memory.max", "memory.oom.group", "cpu.max", "memory.events"] {
@@ -39,12 +40,19 @@ struct ControlGroupTests {
     #expect(try text("roost-worker-w/memory.oom.group") == "1")
     #expect(try text("roost-worker-w/cpu.max") == "150000 100000")
     #expect(try text("cgroup.subtree_control") == "+cpu +memory")
-    // A file keeps only what was written last; the kernel takes each.
-    #expect(try text("roost-host/cgroup.procs") == "12", "the processes of the group have moved")
+    #expect(try text("roost-host/cgroup.procs") == "\(getpid())")
     #expect(groups.open(worker: "w", memory: nil, cpu: nil) == nil, "without limits there is nothing to make")
     #expect(!groups.ranOutOfMemory(worker: "w"))
     try mount.write("a.slice/roost-worker-w/memory.events", "low 0\noom 1\noom_kill 3\n")
     #expect(groups.ranOutOfMemory(worker: "w"))
+  }
+
+  @Test("A group that others are in is not divided")
+  func strangers() throws {
+    try mount.write("a.slice/cgroup.procs", "\(getpid())\n1\n")
+    let groups = try #require(ControlGroups(membership: "0::/a.slice\n", mount: mount.path))
+    #expect(groups.open(worker: "w", memory: 1 << 30, cpu: nil) == nil)
+    #expect(try text("roost-host/cgroup.procs") == "")
   }
 
   @Test("Where nothing is delegated there are no groups")

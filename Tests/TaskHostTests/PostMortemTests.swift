@@ -97,11 +97,13 @@ struct PostMortemTests {
     #expect(!post.loss.counts)
   }
 
-  @Test("One that stood still: what had started counts a lost lease")
+  @Test("One that stood still: a task that ran alone counts a lost lease, several are suspects")
   func stalled() {
     let post = PostMortem(.stalled, .signalled(9), flights: [flight(0), flight(1)], crash: nil)
-    #expect(verdict(post, 0) == .lost)
-    #expect(verdict(post, 1) == .lost)
+    #expect(verdict(post, 0) == .suspect)
+    #expect(verdict(post, 1) == .suspect)
+    let alone = PostMortem(.stalled, .signalled(9), flights: [flight(0)], crash: nil)
+    #expect(verdict(alone, 0) == .lost)
     #expect(post.isAbnormal)
   }
 

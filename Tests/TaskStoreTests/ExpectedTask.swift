@@ -57,20 +57,21 @@ struct ExpectedTask: Equatable {
   }
 
   /// The attempt ends as failed, and nobody is there to say so.
-  private mutating func fail(mayRetry: Bool, isCrash: Bool = false) {
+  private mutating func fail(mayRetry: Bool, isCrash: Bool = false, staysAlone: Bool = false) {
     if !isCrash {
       began()
     } else if state == .running {
       attempts -= 1
     }
     guard mayRetry, attempts < RandomPlay.policy.attempts else { return finish(.failed, mine: false) }
-    schedule(isDue: true)
+    schedule(isDue: true, isAlone: isAlone && staysAlone)
   }
 
   /// Another attempt comes later.
-  mutating func schedule(isDue: Bool) {
+  mutating func schedule(isDue: Bool, isAlone: Bool = false) {
     state = .scheduled
-    (isExpired, isAlone) = (false, false)
+    isExpired = false
+    self.isAlone = isAlone
     worker = Self.nobody
     self.isDue = isDue
   }
@@ -97,7 +98,7 @@ struct ExpectedTask: Equatable {
     case .suspect:
       isAlone = true
       requeue()
-    case .failed(let error): fail(mayRetry: error.retryable)
+    case .failed(let error): fail(mayRetry: error.retryable, staysAlone: error.kind == .memory)
     case .lost, nil:
       guard verdict != nil || counts && state == .running, self.verdict != take else { return giveBack() }
       lostLeases += 1

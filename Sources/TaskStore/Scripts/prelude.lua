@@ -218,13 +218,15 @@ local function started(key, rec, type)
   end
   return flags
 end
--- An attempt has failed and another comes later (`at`: 6 bytes). It took no worker down: the next one need not run alone.
+-- An attempt has failed and another comes later (`at`: 6 bytes). The next one need not run alone, unless its worker had to be
+-- ended for its memory.
 local function schedule(key, rec, type, kind, block, at, outcome)
   local old = byte(rec, 2)
   leave(key, type, old)
   add(zadds, 'due', type, (unpack_('<I6', at)))
   add(zadds, 'due', type, key)
-  local flags = bit.band(started(key, rec, type), 255 - ALONE)
+  local flags = started(key, rec, type)
+  if kind ~= '4' then flags = bit.band(flags, 255 - ALONE) end
   write(key, type, old, 'SCHEDULED', '1S-' .. kind .. block .. NEVER .. NOBODY .. sub(rec, 41, 48) .. char(flags)
     .. sub(rec, 50, 72) .. at .. NEVER .. sub(rec, 85, body_end(rec)) .. outcome)
 end
