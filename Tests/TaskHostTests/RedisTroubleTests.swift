@@ -16,6 +16,9 @@ struct RedisTroubleTests {
     let gate = try await host.submit("gate", #""wait""#)
     try await eventually("it runs") { () async in host.count("gate \(gate)") == 1 }
     try redis.cli("replicaof", "127.0.0.1", "1")
+    try await eventually("the host notices by itself") { () async throws in
+      try host.send("GET", "/readyz").status == 503
+    }
     let refused = try host.send("POST", "/v1/tasks", #"{"type":"echo","params":1}"#)
     #expect(refused.status == 503, "\(refused.text)")
     #expect(refused.text.contains(#""code":"redis_unavailable""#))

@@ -36,6 +36,24 @@ struct RegistrationTests {
     #expect(try fixture.keyspace().everything["submits"]?.parts.count == 1)
   }
 
+  @Test("Records of a Redis that lost its data name what ran them, not what had that number before")
+  func forgottenOrigins() async throws {
+    let fixture = try StoreFixture()
+    func origin(of given: TaskRecord.Origin) async throws -> TaskRecord.Origin? {
+      let session = try WorkerSession(
+        to: fixture.address, keys: fixture.store.keys, worker: RandomID.make(), epoch: 1, clock: fixture.store.clock)
+      #expect(try session.hello(lastBatch: 0, held: [], origins: [given]) == [1])
+      let id = try await fixture.submit()
+      let task = try #require(try session.take(1).first)
+      _ = try session.write([task.write(.completed(result: Array("1".utf8)))], emptied: [1])
+      return try await fixture.store.record(id)?.origin
+    }
+    let other = TaskRecord.Origin(worker: "test/other/1", plugin: "other", version: "2.0.0", build: "sha256:01")
+    #expect(try await origin(of: StoreFixture.origin)?.build == StoreFixture.origin.build)
+    try fixture.command("FLUSHALL")
+    #expect(try await origin(of: other)?.build == other.build)
+  }
+
   @Test("A host whose removal stopped half-way makes itself known again, too")
   func halfForgotten() async throws {
     let fixture = try StoreFixture()
