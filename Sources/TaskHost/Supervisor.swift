@@ -391,15 +391,3 @@ final class Supervisor {
       })
   }
 }
-
-/// Bytes of the process that are in memory; 0 when it is gone.
-func residentBytes(of pid: pid_t) -> Int {
-  let file = open("/proc/\(pid)/statm", O_RDONLY | O_CLOEXEC)
-  guard file >= 0 else { return 0 }
-  defer { close(file) }
-  var buffer = [UInt8](repeating: 0, count: 128)
-  let count = read(file, &buffer, buffer.count)
-  let fields = buffer.prefix(max(0, count)).split(separator: UInt8(ascii: " "))
-  return fields.count > 1
-    ? (Int(String(decoding: fields[1], as: UTF8.self)) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE))) : 0
-}
