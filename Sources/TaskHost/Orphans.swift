@@ -8,6 +8,9 @@ internal import Threading
 enum Orphans {
   /// Stands in the environment of a worker and so of all it starts: which worker of this host that is.
   static let mark = "ROOST_WORKER"
+  /// Stands there too: the host, by its pid and the time of its start (proc(5), in clock ticks since boot).
+  static let hostMark = "ROOST_HOST"
+  static let ownHost = "\(getpid())-\(startTime(of: getpid()) ?? "")"
   /// Stands in the environment of a program that may leave processes behind which outlive its attempt.
   static let spared = "ROOST_DETACHES"
 
@@ -34,6 +37,23 @@ enum Orphans {
       }
       usleep(1000)
     }
+  }
+
+  /// Ends what hosts that were killed left behind: nobody else can, and their tasks are about to run again.
+  static func killLeftOvers() {
+    var killed = 0
+    for pid in processes() where pid != getpid() {
+      let environment = contents("/proc/\(pid)/environ").split(separator: 0)
+      guard let mark = environment.first(where: { $0.starts(with: "\(hostMark)=".utf8) }),
+        !environment.contains(where: { $0.starts(with: "\(spared)=".utf8) })
+      else { continue }
+      let host = String(decoding: mark.dropFirst(hostMark.utf8.count + 1), as: UTF8.self).split(separator: "-")
+      guard host.count == 2, let owner = pid_t(host[0]), startTime(of: owner).map({ $0 != host[1] }) ?? true else {
+        continue
+      }
+      if Glibc.kill(pid, SIGKILL) == 0 { killed += 1 }
+    }
+    if killed > 0 { Log.warning("\(killed) processes that a killed host had left behind were ended") }
   }
 
   /// Children that other threads started and wait for.
@@ -77,26 +97,34 @@ enum Orphans {
   }
 
   private static func children() -> [pid_t] {
+    let own = getpid()
+    return processes().filter { parent(of: $0) == own }
+  }
+
+  private static func processes() -> [pid_t] {
     guard let proc = opendir("/proc") else { return [] }
     defer { closedir(proc) }
-    let own = getpid()
-    var children: [pid_t] = []
+    var processes: [pid_t] = []
     while let entry = readdir(proc) {
       let name = withUnsafePointer(to: &entry.pointee.d_name) {
         $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
       }
-      guard let pid = pid_t(name), parent(of: pid) == own else { continue }
-      children.append(pid)
+      if let pid = pid_t(name) { processes.append(pid) }
     }
-    return children
+    return processes
   }
 
-  static func parent(of pid: pid_t) -> pid_t? {
-    // The name in parentheses may hold anything, so the fields are counted from its end: state, then the parent.
+  static func parent(of pid: pid_t) -> pid_t? { field(1, of: pid).flatMap { pid_t($0) } }
+
+  private static func startTime(of pid: pid_t) -> Substring? { field(19, of: pid) }
+
+  /// A field of /proc/PID/stat, counted from the state, which is 0.
+  private static func field(_ number: Int, of pid: pid_t) -> Substring? {
+    // The name in parentheses may hold anything, so the fields are counted from its end.
     let text = String(decoding: contents("/proc/\(pid)/stat"), as: UTF8.self)
     guard let end = text.lastIndex(of: ")") else { return nil }
-    let fields = text[end...].split(separator: " ")
-    return fields.count > 2 ? pid_t(fields[2]) : nil
+    let fields = text[text.index(after: end)...].split(separator: " ")
+    return fields.count > number ? fields[number] : nil
   }
 
   private static func contents(_ path: String) -> [UInt8] {

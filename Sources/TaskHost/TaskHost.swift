@@ -83,6 +83,7 @@ package final class TaskHost: Sendable {
   /// time given.
   package func run(stopping: (Duration) -> Void) throws(HostError) -> Ending {
     _ = roost_become_subreaper()
+    Orphans.killLeftOvers()
     let signals = roost_signalfd()
     guard signals >= 0, bell >= 0 else { throw .system("no descriptor is left; raise the limit of open files") }
     defer { close(signals) }

@@ -109,6 +109,7 @@ final class WorkerProcess {
     guard let ends = try? ControlChannel.pair() else { throw .system("no descriptor is left") }
     var environment = plan.environment
     environment[Orphans.mark] = id
+    environment[Orphans.hostMark] = Orphans.ownHost
     // It takes a second or more for each crash; who wants it says so.
     if environment["SWIFT_BACKTRACE"] == nil { environment["SWIFT_BACKTRACE"] = "enable=no" }
     let child = try ChildProcess.start(

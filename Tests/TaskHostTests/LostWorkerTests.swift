@@ -165,6 +165,18 @@ struct LostWorkerTests {
     try await eventually("the program is gone") { () async in !isAlive(program) }
   }
 
+  @Test("What a killed host left behind in sessions of its own ends when a host starts again")
+  func leftByKilledHost() async throws {
+    let host = try await host(running: "setsid sh -c 'echo $$ >> pids; exec sleep 1000' & sleep 1000")
+    _ = try await host.submit("command")
+    try await eventually("it has left one behind") { () async in pids(host).count == 1 }
+    let left = pids(host)[0]
+    try await host.stop(SIGKILL)
+    #expect(isAlive(left))
+    try await host.start()
+    try await eventually("it is gone") { () async in !isAlive(left) }
+  }
+
   @Test("Processes that programs left behind do not stay as zombies of the host")
   func zombies() async throws {
     let host = try await host(
