@@ -21,7 +21,8 @@ struct PostMortem {
   static let shownLines = 20
   /// The same when they hold a report of Swift's own about the crash.
   static let reportLines = 60
-  private static let report = "Program crashed"
+  /// How such a report begins: Swift says why it ends the process, or what signal came.
+  private static let reports = ["Fatal error:", "Program crashed"]
 
   init(
     _ ending: WorkerProcess.Ending?, _ end: ChildProcess.End, flights: [Flight], crash: FlightBoard.Crash?,
@@ -112,15 +113,17 @@ struct PostMortem {
 
   /// The last lines of the output, or those of Swift's report, as many as an error may hold.
   private static func shown(_ output: [String]) -> [String] {
-    let end = output.lastIndex { $0.contains(report) } ?? output.endIndex
+    let starts = reports.compactMap { report in output.lastIndex { $0.contains(report) } }
+    let end = starts.min() ?? output.endIndex
     let last = output[..<end].suffix(shownLines)
     var bytes = 0
     func fits(_ line: String) -> Bool {
       bytes += line.utf8.count + 4
       return bytes < TaskError.detailLimit / 2
     }
-    let head = Array(output[end...].prefix(reportLines).prefix(while: fits))
-    return last.reversed().prefix(while: fits).reversed() + head
+    // What was said before comes first: a report can be longer than there is room.
+    let before = Array(last.reversed().prefix(while: fits))
+    return before.reversed() + output[end...].prefix(reportLines).prefix(while: fits)
   }
 
   private static func words(_ ending: WorkerProcess.Ending) -> String {

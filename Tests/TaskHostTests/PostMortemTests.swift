@@ -138,6 +138,14 @@ struct PostMortemTests {
     #expect(lines.first == "before 30")
     #expect(lines[20] == "*** Program crashed: Bad pointer ***")
     #expect(lines.last == "frame 29")
+    let wordy = PostMortem(
+      nil, .signalled(11), flights: [flight(0)], crash: nil,
+      output: ["last words", "*** Program crashed ***"]
+        + (0..<60).map { "frame \($0) " + String(repeating: "x", count: 400) })
+    guard case .crashed(let full) = verdict(wordy, 0), let all = full.detail else {
+      return #expect(Bool(false), "\(wordy.loss)")
+    }
+    #expect(try JSONNode.parse(all)["output"]?.elements?.first?.text == "last words")
     let long = PostMortem(
       nil, .signalled(11), flights: [flight(0)], crash: nil,
       output: (0..<100).map { String(repeating: "\($0) ", count: 1000) })
