@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+package import TaskModel
 
 /// One thing wrong with a config, and where.
 package struct ConfigIssue: Sendable, Equatable {
@@ -41,4 +42,20 @@ package struct ConfigErrors: Error, Sendable, Equatable, CustomStringConvertible
   }
 
   package var description: String { lines.joined(separator: "\n") }
+}
+
+extension [ConfigIssue] {
+  /// Writes them as an array of objects with `path`, `message` and, where the text is known, `line` and `column`.
+  package func write(to writer: inout JSONWriter) {
+    writer.beginArray()
+    for issue in self {
+      writer.beginObject()
+      writer.member("path", issue.path)
+      writer.member("message", issue.message)
+      if let line = issue.line { writer.member("line", Int64(line)) }
+      if let column = issue.column { writer.member("column", Int64(column)) }
+      writer.endObject()
+    }
+    writer.endArray()
+  }
 }

@@ -45,7 +45,7 @@ final class ControlGroups {
 
   /// Whether the kernel killed processes of the group because it had all the memory that it may have.
   func ranOutOfMemory(worker id: String) -> Bool {
-    contents(of: path(of: id) + "/memory.events").split(separator: "\n").contains { line in
+    text(ofFile: path(of: id) + "/memory.events").split(separator: "\n").contains { line in
       let words = line.split(separator: " ")
       return words.count == 2 && words[0] == "oom_kill" && words[1] != "0"
     }
@@ -59,13 +59,13 @@ final class ControlGroups {
     if isDivided { return true }
     let own = parent + "/roost-host"
     guard mkdir(own, 0o755) == 0 || errno == EEXIST else { return false }
-    let inside = contents(of: parent + "/cgroup.procs").split(separator: "\n").compactMap { pid_t($0) }
+    let inside = text(ofFile: parent + "/cgroup.procs").split(separator: "\n").compactMap { pid_t($0) }
     guard inside.allSatisfy({ $0 == getpid() || Orphans.parent(of: $0) == getpid() }) else {
       Log.warning("the control group \(parent) is not the host's alone: neither memory nor cpu is limited by it")
       return false
     }
     for pid in inside { _ = write("\(pid)", to: own + "/cgroup.procs") }
-    let there = contents(of: parent + "/cgroup.controllers").split(whereSeparator: \.isWhitespace)
+    let there = text(ofFile: parent + "/cgroup.controllers").split(whereSeparator: \.isWhitespace)
     let wanted = there.filter { $0 == "memory" || $0 == "cpu" }
     guard !wanted.isEmpty, write(wanted.map { "+\($0)" }.joined(separator: " "), to: parent + "/cgroup.subtree_control")
     else {
@@ -84,15 +84,4 @@ final class ControlGroups {
     defer { close(file) }
     return Glibc.write(file, text, text.utf8.count) == text.utf8.count
   }
-}
-
-/// What stands in a small file; empty when it cannot be read.
-func contents(of path: String) -> String {
-  let file = Glibc.open(path, O_RDONLY | O_CLOEXEC)
-  guard file >= 0 else { return "" }
-  defer { close(file) }
-  var text: [UInt8] = []
-  var buffer = [UInt8](repeating: 0, count: 4096)
-  while case let count = read(file, &buffer, buffer.count), count > 0 { text += buffer[..<count] }
-  return String(decoding: text, as: UTF8.self)
 }

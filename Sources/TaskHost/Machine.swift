@@ -13,7 +13,7 @@ package struct Machine: Sendable {
 
   package static let own = Machine(
     uid: geteuid() == 0 ? nil : geteuid(), hasUser: userExists,
-    cpuObstacle: cpuObstacle(membership: contents(of: "/proc/self/cgroup"), mount: "/sys/fs/cgroup"))
+    cpuObstacle: cpuObstacle(membership: text(ofFile: "/proc/self/cgroup"), mount: "/sys/fs/cgroup"))
 
   /// What a config asks for that cannot be had here.
   package func issues(of config: Config) -> [ConfigIssue] {
@@ -65,7 +65,7 @@ package struct Machine: Sendable {
     guard access(controllers, R_OK) == 0 else {
       return "there are no control groups of version 2 (cgroup v2) at \(mount)\(group)"
     }
-    guard contents(of: controllers).split(whereSeparator: \.isWhitespace).contains("cpu") else {
+    guard text(ofFile: controllers).split(whereSeparator: \.isWhitespace).contains("cpu") else {
       return
         "the cpu controller is not delegated to the host's control group \(mount)\(group) (under systemd: Delegate=cpu)"
     }

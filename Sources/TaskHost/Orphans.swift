@@ -43,7 +43,7 @@ enum Orphans {
   static func killLeftOvers() {
     var killed = 0
     for pid in processes() where pid != getpid() {
-      let environment = contents("/proc/\(pid)/environ").split(separator: 0)
+      let environment = bytes(ofFile: "/proc/\(pid)/environ").split(separator: 0)
       guard let mark = environment.first(where: { $0.starts(with: "\(hostMark)=".utf8) }),
         !environment.contains(where: { $0.starts(with: "\(spared)=".utf8) })
       else { continue }
@@ -88,7 +88,7 @@ enum Orphans {
   }
 
   private static func belongs(_ pid: pid_t, to worker: String) -> Bool {
-    let environment = contents("/proc/\(pid)/environ").split(separator: 0)
+    let environment = bytes(ofFile: "/proc/\(pid)/environ").split(separator: 0)
     guard environment.contains(where: { $0.elementsEqual("\(mark)=\(worker)".utf8) }) else { return false }
     guard environment.contains(where: { $0.starts(with: "\(spared)=".utf8) }) else { return true }
     // Such a program leads its group, and goes as long as it has not ended itself: only then its task is detached. What it
@@ -121,22 +121,9 @@ enum Orphans {
   /// A field of /proc/PID/stat, counted from the state, which is 0.
   private static func field(_ number: Int, of pid: pid_t) -> Substring? {
     // The name in parentheses may hold anything, so the fields are counted from its end.
-    let text = String(decoding: contents("/proc/\(pid)/stat"), as: UTF8.self)
+    let text = text(ofFile: "/proc/\(pid)/stat")
     guard let end = text.lastIndex(of: ")") else { return nil }
     let fields = text[text.index(after: end)...].split(separator: " ")
     return fields.count > number ? fields[number] : nil
-  }
-
-  private static func contents(_ path: String) -> [UInt8] {
-    let file = open(path, O_RDONLY | O_CLOEXEC)
-    guard file >= 0 else { return [] }
-    defer { close(file) }
-    var text: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 16_384)
-    while true {
-      let count = read(file, &buffer, buffer.count)
-      if count <= 0 { return text }
-      text.append(contentsOf: buffer[..<count])
-    }
   }
 }

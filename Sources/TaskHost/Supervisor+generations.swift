@@ -53,7 +53,8 @@ extension Supervisor {
   // MARK: Breakers
 
   func breakerOpened(_ worker: String) {
-    Log.error("worker \(worker) died too often and is not started for a while; its tasks stay queued")
+    let pause: Int64 = if case .open(let until) = breakers[worker]?.state { until - roost_boottime_millis() } else { 0 }
+    Log.error("worker \(worker) died too often and is not started for \((pause + 500) / 1000) s; its tasks stay queued")
     // Not those of a candidate: they may be what mends it.
     for process in inForce where process.plan.worker == worker { leave(process, within: generation.config.drain.stop) }
     breakerChanged(worker)

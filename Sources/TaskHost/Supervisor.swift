@@ -49,7 +49,7 @@ final class Supervisor {
   let status: HostStatus
   let housekeeper: Housekeeper
   let output: OutputReader
-  private let groups = ControlGroups(membership: contents(of: "/proc/self/cgroup"), mount: "/sys/fs/cgroup")
+  private let groups = ControlGroups(membership: text(ofFile: "/proc/self/cgroup"), mount: "/sys/fs/cgroup")
   private let redis: RedisAddress
   /// Called when another generation is in force.
   var tookOver: (Generation) -> Void = { _ in }

@@ -43,23 +43,14 @@ extension Problem {
     case .refused(let issues):
       self.init(
         .reloadRefused,
-        "nothing was changed and the running generation goes on; mend what \"errors\" lists and reload again",
+        "nothing was changed and the running generation goes on; correct what is listed and reload again",
         facts: [("errors", .json(Self.list(issues)))])
     }
   }
 
   private static func list(_ issues: [ConfigIssue]) -> [UInt8] {
     var writer = JSONWriter()
-    writer.beginArray()
-    for issue in issues {
-      writer.beginObject()
-      writer.member("path", issue.path)
-      writer.member("message", issue.message)
-      if let line = issue.line { writer.member("line", Int64(line)) }
-      if let column = issue.column { writer.member("column", Int64(column)) }
-      writer.endObject()
-    }
-    writer.endArray()
+    issues.write(to: &writer)
     return writer.bytes
   }
 }

@@ -35,16 +35,7 @@ private func printReport(_ file: String, _ issues: [ConfigIssue]) throws(Command
   writer.member("file", file)
   writer.member("ok", issues.isEmpty)
   writer.key("issues")
-  writer.beginArray()
-  for issue in issues {
-    writer.beginObject()
-    writer.member("path", issue.path)
-    writer.member("message", issue.message)
-    if let line = issue.line { writer.member("line", Int64(line)) }
-    if let column = issue.column { writer.member("column", Int64(column)) }
-    writer.endObject()
-  }
-  writer.endArray()
+  issues.write(to: &writer)
   writer.endObject()
   try Terminal.write(writer.bytes + [0x0a])
 }
