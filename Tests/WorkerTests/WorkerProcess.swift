@@ -45,11 +45,8 @@ final class WorkerProcess: @unchecked Sendable {
     }
     defer { for file in files { close(file) } }
     var environment = ProcessInfo.processInfo.environment
-    // A sanitizer would make its own of a crash, and the thread sanitizer falls over what Swift makes of it.
-    #if ROOST_THREAD_SANITIZER
-      environment["SWIFT_BACKTRACE"] = "enable=no"
-    #endif
-    for name in ["ASAN_OPTIONS", "TSAN_OPTIONS"] { environment[name] = "detect_leaks=0:handle_segv=0" }
+    // As a host has it.
+    environment["SWIFT_BACKTRACE"] = "enable=no"
     pid = try spawn(
       BuildProducts.roost, ["roost", "worker", "test"], environment: environment, directory: folder,
       descriptors: [-1, files[0], files[0], worker.descriptor, board.descriptor, files[1]])
