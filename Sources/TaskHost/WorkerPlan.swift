@@ -88,7 +88,10 @@ struct WorkerPlan: Sendable {
   /// What of the environment a worker gets: the names that config lets through, or all but those that change how
   /// libraries are found.
   static func environment(of names: [String]?, from environment: [String: String]) -> [String: String] {
-    environment.filter { name, _ in names?.contains(name) ?? !name.hasPrefix("LD_") }
+    var kept = environment.filter { name, _ in names?.contains(name) ?? !name.hasPrefix("LD_") }
+    // Swift's report takes a second or more for each crash; who wants it says so.
+    kept["SWIFT_BACKTRACE"] = kept["SWIFT_BACKTRACE"] ?? "enable=no"
+    return kept
   }
 
   /// What the next process of this plan is told.

@@ -110,8 +110,6 @@ final class WorkerProcess {
     var environment = plan.environment
     environment[Orphans.mark] = id
     environment[Orphans.hostMark] = Orphans.ownHost
-    // It takes a second or more for each crash; who wants it says so.
-    if environment["SWIFT_BACKTRACE"] == nil { environment["SWIFT_BACKTRACE"] = "enable=no" }
     let child = try ChildProcess.start(
       "/proc/self/exe", ["roost", "worker", plan.label],
       ChildProcess.Setting(
