@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Synchronization
 internal import Threading
 
 /// One request and its answer, from the request line until the answer has gone out or the connection has ended.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Glibc
+internal import Synchronization
 internal import Threading
 
 /// An HTTP/1.1 server on one thread of its own; requests that wait for their answer hold no thread.

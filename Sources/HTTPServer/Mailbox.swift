@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CMicrohttpd
 internal import Glibc
+internal import Synchronization
 internal import Threading
 
 /// What other threads leave for the loop thread: requests that were answered, and the wish to stop.

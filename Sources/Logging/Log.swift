@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CSystemShims
 internal import Glibc
+internal import Synchronization
 internal import Threading
 internal import TaskModel
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Synchronization
 internal import Threading
 
 /// The [control thread] of the ABI: whoever has the turn, one at a time in the process.

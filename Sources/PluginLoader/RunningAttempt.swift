@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CRoost
+internal import Synchronization
 internal import Threading
 internal import TaskModel
 

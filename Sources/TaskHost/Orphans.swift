@@ -2,6 +2,7 @@
 internal import CSystemShims
 internal import Glibc
 internal import Logging
+internal import Synchronization
 internal import Threading
 
 /// What the processes of workers leave behind, which this process has adopted as their subreaper.

@@ -3,6 +3,7 @@ package import Config
 internal import Glibc
 package import PluginFiles
 internal import TaskModel
+internal import Synchronization
 internal import Threading
 
 extension PluginProber {

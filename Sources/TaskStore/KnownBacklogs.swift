@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Redis
 internal import TaskModel
+internal import Synchronization
 internal import Threading
 
 /// How many tasks of each type wait, as far as this host has heard: it asks for an exact look only where a type may be full.

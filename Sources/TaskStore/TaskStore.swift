@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import Redis
 package import TaskModel
+internal import Synchronization
 internal import Threading
 
 /// Tasks in Redis, as a host sees them; every operation may be called from any thread.

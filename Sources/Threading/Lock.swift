@@ -30,20 +30,11 @@
     }
   }
 #else
-  internal import Synchronization
+  package import Synchronization
 
   /// State behind a lock.
-  package struct Lock<Value: ~Copyable>: ~Copyable, Sendable {
-    private let mutex: Mutex<Value>
-
-    package init(_ value: consuming sending Value) {
-      mutex = Mutex(value)
-    }
-
-    package borrowing func withLock<Result: ~Copyable, Failure: Error>(
-      _ body: (inout sending Value) throws(Failure) -> sending Result
-    ) throws(Failure) -> sending Result {
-      try mutex.withLock(body)
-    }
-  }
+  ///
+  /// An alias and no type around it: the compiler makes code for a value's type of the standard library's lock, but of one of
+  /// another target it looks the type up each time.
+  package typealias Lock = Mutex
 #endif

@@ -3,15 +3,66 @@ internal import Glibc
 
 /// State behind a lock that threads may also wait on; the one place of the project where a thread blocks on another.
 ///
-/// Synchronization has `Mutex` but nothing to wait on.
-// @unchecked: `state` is touched only between lock and unlock of `mutex`.
+/// Synchronization has `Mutex` but nothing to wait on. What is generic is inlined where it is used, or each use would look
+/// its type up.
+// @unchecked: what `state` leads to is touched only between lock and unlock of `condition`.
 package final class Monitor<State>: @unchecked Sendable {
-  private var state: State
+  @usableFromInline let condition = Condition()
+  @usableFromInline let state: UnsafeMutablePointer<State>
+
+  @inlinable
+  package init(_ state: sending State) {
+    self.state = .allocate(capacity: 1)
+    self.state.initialize(to: state)
+  }
+
+  @inlinable
+  deinit {
+    state.deinitialize(count: 1)
+    state.deallocate()
+  }
+
+  @inlinable
+  package func withLock<Result, Failure: Error>(
+    _ body: (inout State) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    condition.lock()
+    defer { condition.unlock() }
+    return try body(&state.pointee)
+  }
+
+  /// Wakes one thread that waits.
+  @inlinable
+  package func signal() { condition.signal() }
+
+  /// Wakes all threads that wait.
+  @inlinable
+  package func broadcast() { condition.broadcast() }
+
+  /// Waits until `body` returns a value or `deadline` (of `MonotonicClock`) has passed; nil then.
+  ///
+  /// `body` runs under the lock, once at first and again after each wake-up.
+  @inlinable
+  @discardableResult
+  package func wait<Result>(until deadline: Int64? = nil, _ body: (inout State) -> Result?) -> Result? {
+    condition.lock()
+    defer { condition.unlock() }
+    while true {
+      if let result = body(&state.pointee) { return result }
+      if !condition.wait(until: deadline) { return body(&state.pointee) }
+    }
+  }
+}
+
+/// A mutex and a condition of pthread.
+// @unchecked: immutable; the pointers lead to what is made to be shared.
+@usableFromInline
+final class Condition: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
 
-  package init(_ state: sending State) {
-    self.state = state
+  @usableFromInline
+  init() {
     pthread_mutex_init(mutex, nil)
     var attributes = pthread_condattr_t()
     pthread_condattr_init(&attributes)
@@ -27,35 +78,19 @@ package final class Monitor<State>: @unchecked Sendable {
     mutex.deallocate()
   }
 
-  package func withLock<Result, Failure: Error>(
-    _ body: (inout State) throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    return try body(&state)
-  }
+  @usableFromInline func lock() { pthread_mutex_lock(mutex) }
+  @usableFromInline func unlock() { pthread_mutex_unlock(mutex) }
+  @usableFromInline func signal() { pthread_cond_signal(condition) }
+  @usableFromInline func broadcast() { pthread_cond_broadcast(condition) }
 
-  /// Wakes one thread that waits.
-  package func signal() { pthread_cond_signal(condition) }
-
-  /// Wakes all threads that wait.
-  package func broadcast() { pthread_cond_broadcast(condition) }
-
-  /// Waits until `body` returns a value or `deadline` (of `MonotonicClock`) has passed; nil then.
-  ///
-  /// `body` runs under the lock, once at first and again after each wake-up.
-  @discardableResult
-  package func wait<Result>(until deadline: Int64? = nil, _ body: (inout State) -> Result?) -> Result? {
-    pthread_mutex_lock(mutex)
-    defer { pthread_mutex_unlock(mutex) }
-    while true {
-      if let result = body(&state) { return result }
-      guard let deadline else {
-        pthread_cond_wait(condition, mutex)
-        continue
-      }
-      var limit = timespec(tv_sec: Int(deadline / 1_000_000_000), tv_nsec: Int(deadline % 1_000_000_000))
-      if pthread_cond_timedwait(condition, mutex, &limit) == ETIMEDOUT { return body(&state) }
+  /// Waits, with the lock held before and after; false when the deadline (of `MonotonicClock`) has passed.
+  @usableFromInline
+  func wait(until deadline: Int64?) -> Bool {
+    guard let deadline else {
+      pthread_cond_wait(condition, mutex)
+      return true
     }
+    var limit = timespec(tv_sec: Int(deadline / 1_000_000_000), tv_nsec: Int(deadline % 1_000_000_000))
+    return pthread_cond_timedwait(condition, mutex, &limit) != ETIMEDOUT
   }
 }

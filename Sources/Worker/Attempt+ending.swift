@@ -2,6 +2,7 @@
 internal import PluginLoader
 internal import TaskModel
 internal import TaskStore
+internal import Synchronization
 internal import Threading
 internal import WorkerControl
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import Synchronization
 internal import Threading
 
 /// The batches that this worker took and has not finished, for the comparison with what Redis thinks it has.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import FlightBoard
 internal import PluginLoader
+internal import Synchronization
 internal import Threading
 
 /// Calls executors' cancel functions, one after the other, on a thread that is there while there is something to call.

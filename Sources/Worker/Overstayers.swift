@@ -3,6 +3,7 @@ internal import CSystemShims
 internal import Glibc
 internal import TaskModel
 internal import TaskStore
+internal import Synchronization
 internal import Threading
 internal import WorkerControl
 

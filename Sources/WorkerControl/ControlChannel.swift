@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import FoundationEssentials
 internal import Glibc
+internal import Synchronization
 internal import Threading
 
 /// One end of the socket between host and worker: a line of JSON per message.

@@ -3,6 +3,7 @@ import Config
 @testable import TaskHost
 import TaskModel
 import Testing
+import Synchronization
 import Threading
 
 @Suite("POST /v1/reload")

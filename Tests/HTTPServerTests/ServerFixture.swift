@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import HTTPServer
+import Synchronization
 import Threading
 
 /// Starts a server on a free loopback port whose refusals say `refused: ` and the reason.

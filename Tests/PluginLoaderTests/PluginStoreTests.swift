@@ -4,6 +4,7 @@ import PluginFiles
 import PluginLoader
 import TestSupport
 import Testing
+import Synchronization
 import Threading
 
 @Suite("Copies of plugin files")

@@ -3,6 +3,7 @@ import CRoost
 import Foundation
 import Testing
 import TestSupport
+import Synchronization
 import Threading
 
 private struct Article: Decodable {

@@ -4,6 +4,7 @@ import Foundation
 import RoostPlugin
 import TestSupport
 import Testing
+import Synchronization
 import Threading
 
 /// Does what its params say, so that one executor shows every ending.

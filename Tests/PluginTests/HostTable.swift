@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CRoost
 import Foundation
+import Synchronization
 import Threading
 
 /// The host's side of the ABI a second time, as small as it goes: its table records what a plugin calls and notes every misuse.

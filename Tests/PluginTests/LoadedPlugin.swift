@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import CRoost
 import Foundation
+import Synchronization
 import Threading
 import TestSupport
 

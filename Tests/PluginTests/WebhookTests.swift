@@ -3,6 +3,7 @@ import CRoost
 import Foundation
 import TestSupport
 import Testing
+import Synchronization
 import Threading
 
 // Every secret of the settings has this word in it.

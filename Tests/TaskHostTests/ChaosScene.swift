@@ -3,6 +3,7 @@ import Foundation
 import HTTPClient
 import TestSupport
 import Testing
+import Synchronization
 import Threading
 
 /// Two hosts on one Redis, with a proxy between, and everything that is done to them.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import HTTPClient
+import Synchronization
 import Threading
 
 /// Asks a host whether it is ready, again and again, and remembers how long it took and what else than 200 came.

@@ -2,6 +2,7 @@
 import Foundation
 import HTTPClient
 import TaskModel
+import Synchronization
 import Threading
 
 /// Submits tasks over HTTP from several threads, each until its submission was answered.

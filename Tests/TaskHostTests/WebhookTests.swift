@@ -5,6 +5,7 @@ import TaskModel
 import TaskStore
 import Testing
 import TestSupport
+import Synchronization
 import Threading
 
 extension JSONNode {

@@ -4,6 +4,7 @@ import TaskModel
 import TaskStore
 import TestSupport
 import Testing
+import Synchronization
 import Threading
 
 @Suite("What a submission may ask for")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
+import Synchronization
 import Threading
 
 /// A server on a raw loopback socket that answers each connection as the test says, byte for byte.

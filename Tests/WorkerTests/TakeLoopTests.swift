@@ -3,6 +3,7 @@ import TaskModel
 import TaskStore
 import TestSupport
 import Testing
+import Synchronization
 import Threading
 import WorkerControl
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HTTPServer
+internal import Synchronization
 internal import Threading
 internal import TaskModel
 internal import TaskStore
