@@ -3,15 +3,15 @@ internal import Glibc
 
 /// State behind a lock that threads may also wait on; the one place of the project where a thread blocks on another.
 ///
-/// Synchronization has `Mutex` but nothing to wait on. What is generic is inlined where it is used, or each use would look
-/// its type up.
+/// Synchronization has `Mutex` but nothing to wait on. It is public because the compiler makes code for a state's type of
+/// what is public and inlinable alone; of what the package shares it looks the type up at each use.
 // @unchecked: what `state` leads to is touched only between lock and unlock of `condition`.
-package final class Monitor<State>: @unchecked Sendable {
+public final class Monitor<State>: @unchecked Sendable {
   @usableFromInline let condition = Condition()
   @usableFromInline let state: UnsafeMutablePointer<State>
 
   @inlinable
-  package init(_ state: sending State) {
+  public init(_ state: sending State) {
     self.state = .allocate(capacity: 1)
     self.state.initialize(to: state)
   }
@@ -23,7 +23,7 @@ package final class Monitor<State>: @unchecked Sendable {
   }
 
   @inlinable
-  package func withLock<Result, Failure: Error>(
+  public func withLock<Result, Failure: Error>(
     _ body: (inout State) throws(Failure) -> Result
   ) throws(Failure) -> Result {
     condition.lock()
@@ -33,18 +33,18 @@ package final class Monitor<State>: @unchecked Sendable {
 
   /// Wakes one thread that waits.
   @inlinable
-  package func signal() { condition.signal() }
+  public func signal() { condition.signal() }
 
   /// Wakes all threads that wait.
   @inlinable
-  package func broadcast() { condition.broadcast() }
+  public func broadcast() { condition.broadcast() }
 
   /// Waits until `body` returns a value or `deadline` (of `MonotonicClock`) has passed; nil then.
   ///
   /// `body` runs under the lock, once at first and again after each wake-up.
   @inlinable
   @discardableResult
-  package func wait<Result>(until deadline: Int64? = nil, _ body: (inout State) -> Result?) -> Result? {
+  public func wait<Result>(until deadline: Int64? = nil, _ body: (inout State) -> Result?) -> Result? {
     condition.lock()
     defer { condition.unlock() }
     while true {
