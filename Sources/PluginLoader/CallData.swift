@@ -14,12 +14,12 @@ struct CallData: Sendable {
   var error: TaskErrorReport?
 
   /// The message when an error has none of its own.
-  func reason(_ otherwise: String) -> String {
+  func reason(_ otherwise: () -> String) -> String {
     if case .refused(let reason) = result { return reason }
-    return otherwise
+    return otherwise()
   }
 
-  func failure(_ kind: ErrorKind = .exception, otherwise: String) -> TaskError {
+  func failure(_ kind: ErrorKind = .exception, otherwise: @autoclosure () -> String) -> TaskError {
     error?.taskError(kind: kind, fallback: reason(otherwise))
       ?? TaskError(kind: kind, message: reason(otherwise), retryable: kind != .rejected)
   }

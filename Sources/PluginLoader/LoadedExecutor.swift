@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /// An executor of one instance.
-package struct LoadedExecutor: Sendable {
-  private let executor: RegisteredExecutor
-  private let instance: PluginInstance
+// A class, because every attempt has it: one reference is cheaper to hand on than what it leads to.
+package final class LoadedExecutor: Sendable {
+  let executor: RegisteredExecutor
+  let instance: PluginInstance
 
   init(_ executor: RegisteredExecutor, of instance: PluginInstance) {
     self.executor = executor
@@ -16,7 +17,8 @@ package struct LoadedExecutor: Sendable {
   package var hasCancel: Bool { executor.cancel != nil }
 
   /// Makes an attempt that `RunningAttempt.run` starts; one that is never run leaves nothing behind.
-  package func prepare(_ call: any TaskCall) -> RunningAttempt {
-    RunningAttempt(call, executor, instance)
-  }
+  package func prepare(_ call: any TaskCall) -> RunningAttempt { RunningAttempt(call, self) }
+
+  /// What messages call it.
+  var words: String { "executor \"\(instance.host.name)/\(executor.export.name)\"" }
 }

@@ -10,8 +10,7 @@ package final class RunningAttempt: Sendable {
 
   let call: any TaskCall
   let texts: CallTexts
-  private let executor: RegisteredExecutor
-  private let instance: PluginInstance
+  private let loaded: LoadedExecutor
   private let state = Lock(State())
   /// Held while the plugin's cancel() runs, so that a run() that has returned can wait for it.
   private let cancelling = Lock<Void>(())
@@ -46,12 +45,13 @@ package final class RunningAttempt: Sendable {
     let completion: Completion?
   }
 
-  init(_ call: any TaskCall, _ executor: RegisteredExecutor, _ instance: PluginInstance) {
+  init(_ call: any TaskCall, _ loaded: LoadedExecutor) {
     self.call = call
-    self.executor = executor
-    self.instance = instance
-    texts = CallTexts(call.facts, data: executor.data)
+    self.loaded = loaded
+    texts = CallTexts(call.facts, data: loaded.executor.data)
   }
+
+  private var instance: PluginInstance { loaded.instance }
 
   /// Runs the executor on the calling thread, once.
   ///
@@ -66,7 +66,7 @@ package final class RunningAttempt: Sendable {
       state.handle = handle
       state.completion = completion
     }
-    let status = executor.run(instance.pointer, handle.task)
+    let status = loaded.executor.run(instance.pointer, handle.task)
     if status == ROOST_PENDING {
       if let ending = runReturnedPending() { end(ending) }
     } else {
@@ -79,7 +79,7 @@ package final class RunningAttempt: Sendable {
   /// Does nothing before `run` has begun (the executor asks stop_requested() itself) and before the call's
   /// `stopRequested()` is non-zero. May be called from any thread; waits for other [control thread] calls to end.
   package func cancel() {
-    guard let function = executor.cancel, call.stopRequested() != 0 else { return }
+    guard let function = loaded.executor.cancel, call.stopRequested() != 0 else { return }
     let ending = ControlThread.take { () -> Ending? in
       cancelling.withLock { _ -> Ending? in
         guard let handle = beginCancel() else { return nil }
@@ -147,7 +147,6 @@ package final class RunningAttempt: Sendable {
   }
 
   private func outcome(_ status: roost_status, _ data: CallData) -> AttemptOutcome {
-    let name = "executor \"\(instance.host.name)/\(executor.export.name)\""
     switch status {
     case ROOST_OK:
       switch data.result {
@@ -155,15 +154,15 @@ package final class RunningAttempt: Sendable {
       case .accepted(let json): return .completed(json)
       case .refused(let reason): return .failed(TaskError(kind: .exception, message: reason))
       }
-    case ROOST_FAILED: return .failed(data.failure(otherwise: "\(name) failed without saying why"))
+    case ROOST_FAILED: return .failed(data.failure(otherwise: "\(loaded.words) failed without saying why"))
     case ROOST_REJECTED:
-      return .rejected(data.failure(.rejected, otherwise: "\(name) refused the params without saying why"))
+      return .rejected(data.failure(.rejected, otherwise: "\(loaded.words) refused the params without saying why"))
     case ROOST_DETACHED: return .detached
     case ROOST_CANCELLED:
       if call.stopRequested() != 0 { return .cancelled }
-      return .failed(data.failure(otherwise: "\(name) said it was cancelled, but nobody asked it to stop"))
+      return .failed(data.failure(otherwise: "\(loaded.words) said it was cancelled, but nobody asked it to stop"))
     default:
-      let reason = "\(name) ended with status \(status), which is not allowed there"
+      let reason = "\(loaded.words) ended with status \(status), which is not allowed there"
       instance.host.misused("\(reason); it counts as ROOST_FAILED")
       return .failed(data.failure(otherwise: reason))
     }

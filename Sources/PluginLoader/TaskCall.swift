@@ -7,7 +7,7 @@ package struct TaskFacts: Sendable {
   package var id: TaskID
   package var type: String
   /// JSON, byte for byte as submitted.
-  package var params: [UInt8]
+  package var params: ArraySlice<UInt8>
   /// 1 for the first.
   package var attempt: UInt32
   package var maxAttempts: UInt32
@@ -24,7 +24,7 @@ package struct TaskFacts: Sendable {
   package var maxResult: Int
 
   package init(
-    id: TaskID, type: String, params: [UInt8], attempt: UInt32, maxAttempts: UInt32, crashes: UInt32 = 0,
+    id: TaskID, type: String, params: ArraySlice<UInt8>, attempt: UInt32, maxAttempts: UInt32, crashes: UInt32 = 0,
     trace: String = "", tenant: String = "", createdAtMillis: Int64, deadlineMillis: Int64 = 0, maxResult: Int
   ) {
     self.id = id

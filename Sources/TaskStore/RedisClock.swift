@@ -12,6 +12,8 @@ package final class RedisClock: Sendable {
   /// Milliseconds that Redis' clock is ahead of CLOCK_BOOTTIME: as last heard, and as last believed.
   private let heardAhead = Atomic<Int64>(unheard)
   private let believedAhead = Atomic<Int64>(unheard)
+  /// Milliseconds that this machine's CLOCK_REALTIME was ahead of Redis' clock when Redis was heard last.
+  private let machineAhead = Atomic<Int64>(0)
 
   private static let unheard = Int64.min
   /// Milliseconds by which the two may have moved against each other since Redis was heard last.
@@ -19,14 +21,13 @@ package final class RedisClock: Sendable {
 
   /// Until Redis has been heard, this machine's clock stands in for its.
   package init() {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    follow(Timestamp(millis: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000))
+    follow(Timestamp(millis: Self.millis(of: CLOCK_REALTIME)))
   }
 
   /// Redis said that it is `time` now.
   package func heard(_ time: Timestamp) {
     follow(time)
+    machineAhead.store(Self.millis(of: CLOCK_REALTIME) - time.millis, ordering: .relaxed)
     let ahead = time.millis - Self.boottimeMillis
     heardAhead.store(ahead, ordering: .relaxed)
     let believed = believedAhead.load(ordering: .relaxed)
@@ -54,16 +55,21 @@ package final class RedisClock: Sendable {
   /// The end of the times that a record can hold (6 bytes).
   package static let forever = Timestamp(millis: 1 << 47)
 
-  private static var boottimeMillis: Int64 {
-    // It goes on while the machine is suspended, as Redis' does.
+  /// It goes on while the machine is suspended, as Redis' does.
+  private static var boottimeMillis: Int64 { millis(of: CLOCK_BOOTTIME) }
+
+  private static func millis(of clock: clockid_t) -> Int64 {
     var time = timespec()
-    clock_gettime(CLOCK_BOOTTIME, &time)
+    clock_gettime(clock, &time)
     return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
   }
 
   private func follow(_ time: Timestamp) {
     offsetNanos.store(time.millis * 1_000_000 - MonotonicClock.now, ordering: .relaxed)
   }
+
+  /// The same moment in milliseconds of this machine's CLOCK_REALTIME, as far as Redis' last answer tells; for plugins.
+  package func machineMillis(_ time: Timestamp) -> Int64 { time.millis + machineAhead.load(ordering: .relaxed) }
 
   package var now: Timestamp { time(at: MonotonicClock.now) }
 

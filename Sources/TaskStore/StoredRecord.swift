@@ -58,6 +58,8 @@ package struct StoredRecord: Sendable {
   package var finishedAt: Timestamp? { time(26) }
   /// Worker and take number: what a write of the worker must name to be accepted.
   package var fence: ArraySlice<UInt8> { slice(32, 12) }
+  /// The take number of the fence.
+  package var take: UInt32 { UInt32(integer(40, 4)) }
   package var priority: TaskPriority { TaskPriority(rawValue: byte(49)) ?? .normal }
   package var crashes: Int { Int(integer(52, 2)) }
   /// How often its worker was lost while it ran, for a reason that nobody knows.

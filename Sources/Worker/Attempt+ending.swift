@@ -12,6 +12,8 @@ extension Attempt {
     /// Progress and log lines that were not shown yet.
     var news: [TaskWrite] = []
     var write: TaskWrite
+    /// On the monotonic clock.
+    var endedAt: Int64
   }
 
   /// Who detaches a task without a timeout of its own has this long.
@@ -23,7 +25,8 @@ extension Attempt {
       state.running = nil
       return (state.stop, state.isMarked, state.newsMadeAt > 0, state.takeNews(at: startedAt))
     }
-    var ending = Ending(write: write(operation(outcome, reason), startedAt: startedAt))
+    let now = MonotonicClock.now
+    var ending = Ending(write: write(operation(outcome, reason), startedAt: startedAt, at: now), endedAt: now)
     // The mark has the deadline, and a task that ended by it is to show it.
     if reason == .deadline, !isMarked {
       ending.news.append(write(.running(deadline: deadline.map(clock.time)), startedAt: startedAt))
@@ -71,13 +74,14 @@ extension Attempt {
       startedAt: takenAt)
   }
 
-  func write(_ operation: TaskWrite.Operation, startedAt: Int64) -> TaskWrite {
+  /// A write of this moment; both times are the monotonic clock's.
+  func write(_ operation: TaskWrite.Operation, startedAt: Int64, at now: Int64 = MonotonicClock.now) -> TaskWrite {
     let record = task.record
     var write = TaskWrite(
       id: task.id, fence: record.fence, operation: operation, attempts: number,
       maxAttempts: type.definition.retry.attempts, hasParamsKey: record.hasParamsKey, origin: type.originNumber,
       // Never before the task was made, however the two clocks were read.
-      startedAt: max(clock.time(at: startedAt), record.createdAt), finishedAt: clock.now)
+      startedAt: max(clock.time(at: startedAt), record.createdAt), finishedAt: clock.time(at: now))
     switch operation {
     case .completed:
       write.callsHandler = type.callback != nil
@@ -91,7 +95,7 @@ extension Attempt {
   /// The call of the handler for the outcome that was written.
   func handlerCall(after write: TaskWrite) -> HandlerCall {
     var record = TaskRecord(id: task.id, task.record)
-    record.params = params
+    record.params = Array(params)
     record.attempts = write.attempts
     record.maxAttempts = write.maxAttempts
     record.startedAt = write.startedAt

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import FlightBoard
-internal import Glibc
 internal import Logging
 internal import PluginLoader
 internal import Synchronization
@@ -22,8 +21,9 @@ final class Attempt: TaskCall {
   let task: TakenTask
   let batch: Int64
   let type: LoadedType
-  let takenAt = MonotonicClock.now
-  let params: [UInt8]
+  /// On the monotonic clock.
+  let takenAt: Int64
+  let params: ArraySlice<UInt8>
   let clock: RedisClock
   let state = Lock(State())
   private let extras: Extras
@@ -54,9 +54,12 @@ final class Attempt: TaskCall {
   /// Longer timeouts mean the same.
   static let longestTimeoutMillis: Int64 = 3650 * 86_400_000
 
-  init(_ task: TakenTask, params: [UInt8], batch: Int64, type: LoadedType, clock: RedisClock) {
+  init(
+    _ task: TakenTask, params: ArraySlice<UInt8>, batch: Int64, type: LoadedType, clock: RedisClock, takenAt: Int64
+  ) {
     self.task = task
     self.params = params
+    self.takenAt = takenAt
     self.batch = batch
     self.type = type
     self.clock = clock
@@ -66,8 +69,6 @@ final class Attempt: TaskCall {
   /// Which attempt at the task this is; 1 for the first.
   var number: Int { task.record.attempts + 1 }
   var startedAt: Int64 { start.load(ordering: .relaxed) }
-  /// How long it has run so far, in nanoseconds.
-  var elapsed: Int64 { MonotonicClock.now - startedAt }
   /// On the monotonic clock; nil: it may take as long as it likes.
   var deadline: Int64? {
     (extras.timeoutMillis ?? type.definition.timeoutMillis).map {
@@ -75,16 +76,15 @@ final class Attempt: TaskCall {
     }
   }
 
-  /// Runs the executor on this thread; `done` is called once with what ends the attempt, maybe from another thread.
-  func run(_ flight: FlightRecorder.Token, _ done: @escaping @Sendable (Attempt, Ending) -> Void) {
+  /// Runs the executor on this thread; `done` is called once with what it came to, maybe from another thread.
+  func run(_ flight: FlightRecorder.Token, _ done: @escaping RunningAttempt.Completion) {
     start.store(MonotonicClock.now, ordering: .relaxed)
     let running = type.executor.prepare(self)
     let isCancelled = state.withLock { state in
       state.running = CancelThread.Underway(attempt: running, flight: flight)
       return state.stop == .cancel
     }
-    if isCancelled { return done(self, end(with: .cancelled)) }
-    running.run { outcome in done(self, self.end(with: outcome)) }
+    if isCancelled { done(.cancelled) } else { running.run(done) }
   }
 
   /// Asks the executor to stop; what was asked before stays, unless that was only that the worker must go.
@@ -133,7 +133,7 @@ final class Attempt: TaskCall {
 
   func record() -> [UInt8]? {
     var record = TaskRecord(id: task.id, task.record)
-    record.params = params
+    record.params = Array(params)
     record.status = .inProgress
     record.attempts = number
     record.maxAttempts = type.definition.retry.attempts
@@ -213,18 +213,4 @@ extension Attempt.State {
     }
     return (progressIsNew ? progress : nil, log.isEmpty ? nil : log)
   }
-}
-
-extension RedisClock {
-  /// The same moment in milliseconds of this machine's CLOCK_REALTIME, as plugins are told it.
-  func machineMillis(_ time: Timestamp) -> Int64 {
-    var now = timespec()
-    clock_gettime(CLOCK_REALTIME, &now)
-    return time.millis - self.now.millis + Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000
-  }
-}
-
-extension StoredRecord {
-  /// The last four bytes of the fence, least first.
-  var take: UInt32 { fence.suffix(4).reversed().reduce(0) { $0 << 8 | UInt32($1) } }
 }

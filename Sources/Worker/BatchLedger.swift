@@ -6,6 +6,20 @@ internal import Threading
 ///
 /// A batch leaves only when the call that empties it was answered: a heartbeat that overtakes the call must still name it.
 final class BatchLedger: Sendable {
+  /// How many tasks of each of some batches.
+  struct Tally {
+    fileprivate var counts: [(batch: Int64, count: Int)] = []
+
+    mutating func add(_ batch: Int64) {
+      // Mostly the last one again, and never many.
+      if let index = counts.lastIndex(where: { $0.batch == batch }) {
+        counts[index].count += 1
+      } else {
+        counts.append((batch, 1))
+      }
+    }
+  }
+
   private struct State {
     var next: Int64 = 1
     var last: Int64 = 0
@@ -36,18 +50,20 @@ final class BatchLedger: Sendable {
   }
 
   /// Which of the batches would be empty if this many of their tasks were done.
-  func emptied(by done: [Int64: Int]) -> [Int64] {
-    state.withLock { state in done.filter { state.open[$0.key] == $0.value }.map(\.key) }
+  func emptied(by done: Tally) -> [Int64] {
+    state.withLock { state in done.counts.filter { state.open[$0.batch] == $0.count }.map(\.batch) }
   }
 
-  /// Tasks of the batch are done.
-  ///
-  /// Returns whether it is empty now.
-  func settle(_ batch: Int64) -> Bool {
+  /// Tasks of the batches are done; returns the batches that are empty now.
+  func settle(_ done: Tally) -> [Int64] {
     state.withLock { state in
-      guard let left = state.open[batch] else { return false }
-      state.open[batch] = left > 1 ? left - 1 : nil
-      return left <= 1
+      var empty: [Int64] = []
+      for (batch, count) in done.counts {
+        guard let left = state.open[batch] else { continue }
+        state.open[batch] = left > count ? left - count : nil
+        if left <= count { empty.append(batch) }
+      }
+      return empty
     }
   }
 

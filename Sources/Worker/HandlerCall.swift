@@ -84,7 +84,7 @@ final class HandlerCall: TaskCall {
 
   var facts: TaskFacts {
     TaskFacts(
-      id: id, type: type.name, params: final.params, attempt: UInt32(final.attempts),
+      id: id, type: type.name, params: final.params[...], attempt: UInt32(final.attempts),
       maxAttempts: UInt32(final.maxAttempts), crashes: UInt32(final.crashes), trace: final.trace ?? "", tenant: "",
       createdAtMillis: clock.machineMillis(final.createdAt), deadlineMillis: 0, maxResult: 0)
   }

@@ -6,14 +6,34 @@ internal import PluginLoader
 internal import WorkerControl
 
 /// A type with the functions that run its tasks.
-struct LoadedType: Sendable {
+// A class, because every attempt has it: one reference is cheaper to hand on than what it leads to.
+final class LoadedType: Sendable {
   let definition: WorkerAssignment.TaskType
   let executor: LoadedExecutor
   let callback: LoadedHandler?
   let exceptionHandler: LoadedHandler?
   /// This worker and this build of the executor's plugin, and the number that stands for them in records.
-  var origin: TaskRecord.Origin?
-  var originNumber: UInt32 = 0
+  let origin: TaskRecord.Origin?
+  let originNumber: UInt32
+
+  init(
+    _ definition: WorkerAssignment.TaskType, executor: LoadedExecutor, callback: LoadedHandler?,
+    exceptionHandler: LoadedHandler?, origin: TaskRecord.Origin? = nil, originNumber: UInt32 = 0
+  ) {
+    self.definition = definition
+    self.executor = executor
+    self.callback = callback
+    self.exceptionHandler = exceptionHandler
+    self.origin = origin
+    self.originNumber = originNumber
+  }
+
+  /// The same, once Redis has given its origin a number.
+  func known(as origin: TaskRecord.Origin, _ number: UInt32) -> LoadedType {
+    LoadedType(
+      definition, executor: executor, callback: callback, exceptionHandler: exceptionHandler, origin: origin,
+      originNumber: number)
+  }
 
   var name: String { definition.name }
 }
@@ -61,7 +81,7 @@ struct LoadedPlugins {
       }
       guard let executor else { continue }
       loaded.types.append(
-        LoadedType(definition: type, executor: executor, callback: callback, exceptionHandler: handler))
+        LoadedType(type, executor: executor, callback: callback, exceptionHandler: handler))
     }
     return (loaded, issues)
   }

@@ -12,6 +12,7 @@ final class Pool: Sendable {
   let handlers: HandlerPool
   /// The type's place in the assignment.
   private let index: Int
+  private let firstSlot: Int
   private let state: Monitor<State>
   /// Taken and not ended, running ones included.
   private let outstanding = Atomic<Int>(0)
@@ -25,14 +26,35 @@ final class Pool: Sendable {
   private struct State {
     var waiting: [Attempt] = []
     var head = 0
-    var running: [ObjectIdentifier: Attempt] = [:]
-    /// Slots of the flight board that no attempt has.
-    var freeSlots: [Int]
+    /// What runs, by place among the type's slots of the flight board.
+    var places: [Attempt?]
+    var freePlaces: [Int]
     /// Attempts that have ended since the start.
     var finished: Int64 = 0
     var isOver = false
 
+    init(threads: Int) {
+      places = Array(repeating: nil, count: threads)
+      freePlaces = Array(0..<threads)
+    }
+
     var waitingCount: Int { waiting.count - head }
+    var running: [Attempt] { places.compactMap { $0 } }
+    var busyCount: Int { places.count - freePlaces.count }
+
+    /// The next attempt with a place for it; nil when there is none or every place is taken.
+    mutating func startNext() -> (attempt: Attempt, place: Int)? {
+      // An attempt that another thread finishes keeps its place among the threads.
+      guard waitingCount > 0, let place = freePlaces.popLast() else { return nil }
+      let attempt = waiting[head]
+      head += 1
+      if head == waiting.count {
+        waiting.removeAll(keepingCapacity: true)
+        head = 0
+      }
+      places[place] = attempt
+      return (attempt, place)
+    }
 
     mutating func removeWaiting() -> [Attempt] {
       let removed = Array(waiting[head...])
@@ -54,13 +76,13 @@ final class Pool: Sendable {
   init(_ type: LoadedType, index: Int, firstSlot: Int) {
     self.type = type
     self.index = index
-    let threads = type.definition.threads
-    state = Monitor(State(freeSlots: Array(firstSlot..<firstSlot + threads)))
-    handlers = HandlerPool(type, index: index, firstSlot: firstSlot + threads)
+    self.firstSlot = firstSlot
+    state = Monitor(State(threads: type.definition.threads))
+    handlers = HandlerPool(type, index: index, firstSlot: firstSlot + type.definition.threads)
   }
 
   /// How many attempts run, and how many have ended since the start.
-  var attempts: (busy: Int, finished: Int64) { state.withLock { ($0.running.count, $0.finished) } }
+  var attempts: (busy: Int, finished: Int64) { state.withLock { ($0.busyCount, $0.finished) } }
   var isIdle: Bool { outstanding.load(ordering: .relaxed) == 0 }
 
   /// How many more tasks the type should take now.
@@ -101,41 +123,30 @@ final class Pool: Sendable {
   }
 
   private func work(_ core: WorkerCore) {
-    let threads = type.definition.threads
     while true {
-      let next = state.wait { state -> (attempt: Attempt, slot: Int)?? in
+      let next = state.wait { state -> (attempt: Attempt, place: Int)?? in
         if state.isOver { return .some(nil) }
-        // An attempt that another thread finishes keeps its place among the threads, and so a slot is free.
-        guard state.waitingCount > 0, state.running.count < threads, let slot = state.freeSlots.popLast() else {
-          return nil
-        }
-        let attempt = state.waiting[state.head]
-        state.head += 1
-        if state.head == state.waiting.count {
-          state.waiting.removeAll(keepingCapacity: true)
-          state.head = 0
-        }
-        state.running[ObjectIdentifier(attempt)] = attempt
-        return (attempt, slot)
+        return state.startNext().map { .some($0) }
       }
-      guard case .some(.some(let (attempt, slot))) = next, core.lease.mayStart() else { return }
-      let flight = core.recorder.begin(slot, .attempt, attempt.task.id, take: attempt.task.record.take, type: index)
+      guard case .some(.some(let (attempt, place))) = next, core.lease.mayStart() else { return }
+      let flight = core.recorder.begin(
+        firstSlot + place, .attempt, attempt.task.id, take: attempt.task.record.take, type: index)
       FlightRecorder.flying(flight) {
-        attempt.run(flight) { attempt, ending in self.ended(attempt, ending, slot, core) }
+        attempt.run(flight) { outcome in self.ended(attempt, attempt.end(with: outcome), place, core) }
       }
     }
   }
 
-  private func ended(_ attempt: Attempt, _ ending: Attempt.Ending, _ slot: Int, _ core: WorkerCore) {
-    let run = attempt.elapsed
+  private func ended(_ attempt: Attempt, _ ending: Attempt.Ending, _ place: Int, _ core: WorkerCore) {
+    let run = ending.endedAt - attempt.startedAt
     let mean = meanRun.load(ordering: .relaxed)
     // An exponential mean over about eight runs; a race between two threads loses one sample, which does no harm.
     meanRun.store(mean == 0 ? max(1, run) : max(1, mean + (run - mean) / 8), ordering: .relaxed)
     isBlocked.store(false, ordering: .relaxed)
-    core.recorder.end(slot)
+    core.recorder.end(firstSlot + place)
     let isAnybodyHeldUp = state.withLock { state in
-      state.running[ObjectIdentifier(attempt)] = nil
-      state.freeSlots.append(slot)
+      state.places[place] = nil
+      state.freePlaces.append(place)
       state.finished += 1
       return state.waitingCount > 0
     }
@@ -146,16 +157,16 @@ final class Pool: Sendable {
     core.post(ending, attempt)
   }
 
-  var running: [Attempt] { state.withLock { Array($0.running.values) } }
+  var running: [Attempt] { state.withLock { $0.running } }
   /// Tasks that were taken and have not ended.
   var ids: [TaskID] {
-    state.withLock { state in state.waiting[state.head...].map(\.task.id) + state.running.values.map(\.task.id) }
+    state.withLock { state in state.waiting[state.head...].map(\.task.id) + state.running.map(\.task.id) }
   }
 
   /// Removes what has waited too long while every thread is busy.
   func overdue(at now: Int64) -> [Attempt] {
     let late = state.withLock { state -> [Attempt] in
-      guard state.waitingCount > 0, state.running.count >= type.definition.threads,
+      guard state.waitingCount > 0, state.freePlaces.isEmpty,
         now - state.waiting[state.head].takenAt > Self.patience
       else { return [] }
       return state.removeWaiting()
@@ -175,7 +186,7 @@ final class Pool: Sendable {
   /// Removes those of the tasks that have not started, and tells which of them run.
   func remove(_ ids: Set<TaskID>) -> (removed: [Attempt], running: [Attempt]) {
     let found = state.withLock { state -> (removed: [Attempt], running: [Attempt]) in
-      let running = state.running.values.filter { ids.contains($0.task.id) }
+      let running = state.running.filter { ids.contains($0.task.id) }
       guard state.waiting[state.head...].contains(where: { ids.contains($0.task.id) }) else { return ([], running) }
       let waiting = state.removeWaiting()
       state.waiting = waiting.filter { !ids.contains($0.task.id) }

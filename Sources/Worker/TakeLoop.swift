@@ -35,7 +35,7 @@ final class TakeLoop: Sendable {
   }
 
   private struct Round {
-    var writes: [WorkerCore.Queued] = []
+    var outbox = Outbox()
     /// Batches that turned out to be empty after the call that ended their last task.
     var emptied: [Int64] = []
     var cancels: [TaskID] = []
@@ -48,20 +48,20 @@ final class TakeLoop: Sendable {
   func run(_ first: WorkerSession) {
     var session = first
     var epoch: Int64 = 1
-    var unanswered: [WorkerCore.Queued] = []
+    var unanswered = Outbox()
     // Told once, also when the connection comes and goes.
     var isOutage = false
     var backoff = Backoff(initial: .milliseconds(20), limit: .milliseconds(500))
     while true {
       do {
         while let round = gather(unanswered) {
-          unanswered = round.writes
+          unanswered = round.outbox
           if !round.cancels.isEmpty { core.stop(Set(round.cancels)) }
           if round.wake.checksCancels { try checkCancels(session) }
-          let (takes, answers, taken) = try exchange(session, round)
-          settle(round.writes, answers)
+          let (takes, emptied, answers, taken) = try exchange(session, round)
+          settle(round.outbox, answers, emptied)
           // From here on a broken connection must not repeat them.
-          unanswered = []
+          unanswered = Outbox()
           for (index, order) in round.wake.orders.enumerated() {
             try hand(taken[index], of: takes[index], order.source, session)
           }
@@ -98,31 +98,17 @@ final class TakeLoop: Sendable {
   }
 
   /// Waits until there is something to do; nil at the end.
-  private func gather(_ unanswered: [WorkerCore.Queued]) -> Round? {
+  private func gather(_ unanswered: Outbox) -> Round? {
     core.state.wait { [core] state -> Round?? in
       if state.isOver { return .some(nil) }
-      var round = Round(writes: unanswered, wake: state.wake.roundBegins(core.demand))
-      if unanswered.isEmpty { round.writes = Self.next(&state.writes) }
+      var round = Round(outbox: unanswered, wake: state.wake.roundBegins(core.demand))
+      if unanswered.isEmpty { round.outbox = state.outbox.next() }
       (round.emptied, state.emptied) = (state.emptied, [])
       (round.cancels, state.cancels) = (state.cancels, [])
-      state.isWriting = !round.writes.isEmpty
-      let isIdle = round.writes.isEmpty && round.emptied.isEmpty && round.cancels.isEmpty && round.wake.isEmpty
+      state.isWriting = !round.outbox.isEmpty
+      let isIdle = round.outbox.isEmpty && round.emptied.isEmpty && round.cancels.isEmpty && round.wake.isEmpty
       return isIdle ? nil : .some(round)
     } ?? nil
-  }
-
-  /// The writes of the next call, within the bounds of a call; several may be about one task.
-  private static func next(_ writes: inout [WorkerCore.Queued]) -> [WorkerCore.Queued] {
-    var bytes = 0
-    var count = 0
-    for queued in writes.prefix(WorkerSession.callTasks) {
-      bytes += queued.write.byteCount
-      if count > 0, bytes > WorkerSession.callBytes { break }
-      count += 1
-    }
-    let chosen = Array(writes[..<count])
-    writes.removeFirst(count)
-    return chosen
   }
 
   /// Reads from the records which of the worker's tasks are to be stopped: a message may have been lost.
@@ -133,24 +119,27 @@ final class TakeLoop: Sendable {
 
   private func exchange(
     _ session: WorkerSession, _ round: Round
-  ) throws -> (takes: [WorkerSession.Take], answers: [WriteAnswer], taken: [WorkerSession.Taken]) {
+  ) throws -> (
+    takes: [WorkerSession.Take], emptied: [Int64], answers: [WriteAnswer], taken: [WorkerSession.Taken]
+  ) {
     let takes = round.wake.orders.map { order in
       WorkerSession.Take(
         type: core.pools[order.source.pool].type.name, queue: order.source.queue, batch: core.batches.number(),
         count: order.count)
     }
-    var done: [Int64: Int] = [:]
-    for queued in round.writes where queued.endsTask && !queued.write.callsHandler {
-      done[queued.subject.batch, default: 0] += 1
+    var done = BatchLedger.Tally()
+    for (index, about) in round.outbox.about.enumerated()
+    where about.endsTask && !round.outbox.writes[index].callsHandler {
+      done.add(about.batch)
     }
-    let emptied = round.emptied + (done.isEmpty ? [] : core.batches.emptied(by: done))
+    let emptied = round.emptied + core.batches.emptied(by: done)
     let interruption = round.wake.interruption
     let (answers, taken, unblocked) = try session.exchange(
-      writes: round.writes.map(\.write), emptied: emptied, takes: takes, unblock: interruption?.client)
+      writes: round.outbox.writes, emptied: emptied, takes: takes, unblock: interruption?.client)
     if let interruption {
       core.state.withLock { $0.wake.interrupted(interruption, wasWaiting: unblocked) }
     }
-    return (takes, answers, taken)
+    return (takes, emptied, answers, taken)
   }
 
   /// Gives the pools what was taken.
@@ -188,34 +177,41 @@ final class TakeLoop: Sendable {
     return Dictionary(zip(keys, try session.bodies(keys)).compactMap { key, body in body.map { (key, $0) } }) { $1 }
   }
 
-  private func settle(_ writes: [WorkerCore.Queued], _ answers: [WriteAnswer]) {
-    if let due = writes.lazy.compactMap({ $0.write.operation.due }).min() {
+  /// `emptied` are the batches that Redis has been told are empty.
+  private func settle(_ outbox: Outbox, _ answers: [WriteAnswer], _ emptied: [Int64]) {
+    if let due = outbox.writes.lazy.compactMap(\.operation.due).min() {
       let left = due.millis - core.clock.now.millis
       if left < Self.soonMillis { comesDue(left) }
     }
-    for (queued, answer) in zip(writes, answers) {
-      guard queued.endsTask else {
-        if case .attempt(let attempt) = queued.subject { attempt.newsWasWritten() }
+    var done = BatchLedger.Tally()
+    for (index, answer) in zip(outbox.about.indices, answers) {
+      guard outbox.about[index].endsTask else {
+        if case .attempt(let attempt) = outbox.about[index].subject { attempt.newsWasWritten() }
         continue
       }
-      if case .handlerIsYours = answer, case .attempt(let attempt) = queued.subject {
-        pool(of: attempt)?.handlers.add([attempt.handlerCall(after: queued.write)])
-      } else if core.batches.settle(queued.subject.batch), queued.write.callsHandler {
-        // Not counted as emptied beforehand, because a handler call was to be expected.
-        core.state.withLock { $0.emptied.append(queued.subject.batch) }
+      if case .handlerIsYours = answer, case .attempt(let attempt) = outbox.about[index].subject {
+        pool(of: attempt)?.handlers.add([attempt.handlerCall(after: outbox.writes[index])])
+      } else {
+        done.add(outbox.about[index].batch)
       }
     }
+    // One with handler calls to be expected was not counted as emptied beforehand.
+    let empty = core.batches.settle(done).filter { !emptied.contains($0) }
+    if !empty.isEmpty { core.state.withLock { $0.emptied += empty } }
   }
 
   private func pool(of attempt: Attempt) -> Pool? { core.pool(attempt.type.name) }
 
   private func start(_ tasks: [TakenTask], _ bodies: [String: [UInt8]], _ batch: Int64, _ pool: Pool) {
+    let now = MonotonicClock.now
     var attempts: [Attempt] = []
+    attempts.reserveCapacity(tasks.count)
     for task in tasks {
-      let params = task.record.hasParamsKey ? bodies[core.keys.params(task.id)] : Array(task.record.params)
-      let attempt = Attempt(task, params: params ?? [], batch: batch, type: pool.type, clock: core.clock)
+      let params = task.record.hasParamsKey ? bodies[core.keys.params(task.id)]?[...] : task.record.params
+      let attempt = Attempt(
+        task, params: params ?? [], batch: batch, type: pool.type, clock: core.clock, takenAt: now)
       if params == nil {
-        core.post(Attempt.Ending(write: attempt.withoutParams()), attempt)
+        core.post(only: attempt.withoutParams(), attempt)
       } else {
         attempts.append(attempt)
       }

@@ -45,9 +45,7 @@ final class Worker {
     let origins = plugins.types.map { origin(of: $0, plugins) }
     let (session, numbers) = firstSession(connect, origins, plugins)
     var types = plugins.types
-    for (index, number) in numbers.enumerated() {
-      (types[index].origin, types[index].originNumber) = (origins[index], number)
-    }
+    for (index, number) in numbers.enumerated() { types[index] = types[index].known(as: origins[index], number) }
 
     let core = WorkerCore(
       types: types, lease: lease, clock: clock, keys: keys, recorder: recorder, runsAlone: assignment.runsAlone)

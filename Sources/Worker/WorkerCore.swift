@@ -7,29 +7,8 @@ internal import WorkerControl
 
 /// What the threads of a worker share: pools, writes that wait to be sent, and what is known of the queues.
 final class WorkerCore: Sendable {
-  /// A write that waits for its turn.
-  struct Queued: Sendable {
-    var write: TaskWrite
-    /// The attempt or handler call that it is about.
-    var subject: Subject
-    /// Whether the attempt or handler call is over with it.
-    var endsTask: Bool
-  }
-
-  enum Subject: Sendable {
-    case attempt(Attempt)
-    case handler(HandlerCall)
-
-    var batch: Int64 {
-      switch self {
-      case .attempt(let attempt): attempt.batch
-      case .handler(let call): call.batch
-      }
-    }
-  }
-
   struct State: Sendable {
-    var writes: [Queued] = []
+    var outbox = Outbox()
     /// Batches without work left whose in-flight entry is still to be removed.
     var emptied: [Int64] = []
     var wake: WakeProtocol
@@ -98,36 +77,36 @@ final class WorkerCore: Sendable {
 
   func post(_ ending: Attempt.Ending, _ attempt: Attempt) {
     state.withLock { state in
-      for write in ending.news {
-        state.writes.append(Queued(write: write, subject: .attempt(attempt), endsTask: false))
-      }
-      state.writes.append(Queued(write: ending.write, subject: .attempt(attempt), endsTask: true))
+      for write in ending.news { state.outbox.add(write, attempt, endsTask: false) }
+      state.outbox.add(ending.write, attempt, endsTask: true)
     }
+    state.signal()
+  }
+
+  /// What ends an attempt that did not start.
+  func post(only write: TaskWrite, _ attempt: Attempt) {
+    state.withLock { $0.outbox.add(write, attempt, endsTask: true) }
     state.signal()
   }
 
   func post(news: [TaskWrite], _ attempt: Attempt) {
     guard !news.isEmpty else { return }
     state.withLock { state in
-      for write in news { state.writes.append(Queued(write: write, subject: .attempt(attempt), endsTask: false)) }
+      for write in news { state.outbox.add(write, attempt, endsTask: false) }
     }
     state.signal()
   }
 
   func post(_ write: TaskWrite, _ call: HandlerCall) {
-    state.withLock { $0.writes.append(Queued(write: write, subject: .handler(call), endsTask: true)) }
+    state.withLock { $0.outbox.add(write, call) }
     state.signal()
   }
 
   func giveBack(_ attempts: [Attempt], _ calls: [HandlerCall]) {
     guard !attempts.isEmpty || !calls.isEmpty else { return }
     state.withLock { state in
-      for attempt in attempts {
-        state.writes.append(Queued(write: attempt.givingBack(), subject: .attempt(attempt), endsTask: true))
-      }
-      for call in calls {
-        state.writes.append(Queued(write: call.givingBack(), subject: .handler(call), endsTask: true))
-      }
+      for attempt in attempts { state.outbox.add(attempt.givingBack(), attempt, endsTask: true) }
+      for call in calls { state.outbox.add(call.givingBack(), call) }
     }
     state.signal()
   }
@@ -144,7 +123,7 @@ final class WorkerCore: Sendable {
   func stop(_ ids: Set<TaskID>) {
     for pool in pools {
       let (removed, running) = pool.remove(ids)
-      for attempt in removed { post(Attempt.Ending(write: attempt.stopping()), attempt) }
+      for attempt in removed { post(only: attempt.stopping(), attempt) }
       for attempt in running { attempt.requestStop(.cancel, cancelThread) }
     }
   }
@@ -196,7 +175,7 @@ final class WorkerCore: Sendable {
   }
 
   /// Whether what has ended is written.
-  var isWritten: Bool { state.withLock { $0.writes.isEmpty && !$0.isWriting } }
+  var isWritten: Bool { state.withLock { $0.outbox.isEmpty && !$0.isWriting } }
 
   /// How long what runs needs to stop when it is asked to, at most.
   var neighboursNeed: Int64 {

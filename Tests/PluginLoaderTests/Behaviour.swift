@@ -27,7 +27,7 @@ final class FakeCall: TaskCall {
   init(_ params: String = "null", maxResult: Int = 1 << 20, stop: Int32 = 0, record: String? = nil) {
     facts = TaskFacts(
       id: TaskID(high: 0x0192_0000_0000_7abc, low: 0x8000_0000_0000_0100), type: "article.generate",
-      params: Array(params.utf8), attempt: 2, maxAttempts: 3, crashes: 1, trace: "00-trace", tenant: "",
+      params: Array(params.utf8)[...], attempt: 2, maxAttempts: 3, crashes: 1, trace: "00-trace", tenant: "",
       createdAtMillis: 1_700_000_000_123, deadlineMillis: 1_700_000_060_000, maxResult: maxResult)
     self.stop = Atomic(stop)
     told.withLock { $0.record = record.map { Array($0.utf8) } }
