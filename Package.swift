@@ -28,6 +28,11 @@ func plugin(_ name: String, uses: [Target.Dependency] = ["RoostPlugin"]) -> Targ
     name: name, dependencies: uses, path: "Plugins/\(name)", swiftSettings: strict, linkerSettings: entryOnly)
 }
 
+func cPlugin(_ name: String) -> Target {
+  .target(
+    name: name, dependencies: ["CRoost"], path: "Plugins/\(name)", cSettings: strictC, linkerSettings: entryOnly)
+}
+
 func tests(
   of name: String, uses: [Target.Dependency], exclude: [String] = [], resources: [Resource] = []
 ) -> Target {
@@ -45,6 +50,7 @@ let package = Package(
     .library(name: "Article", type: .dynamic, targets: ["Article"]),
     .library(name: "Command", type: .dynamic, targets: ["Command"]),
     .library(name: "Digest", type: .dynamic, targets: ["Digest"]),
+    .library(name: "Echo", type: .dynamic, targets: ["Echo"]),
     .library(name: "Notify", type: .dynamic, targets: ["Notify"]),
     .library(name: "Webhook", type: .dynamic, targets: ["Webhook"]),
   ],
@@ -53,7 +59,7 @@ let package = Package(
       name: "roost",
       dependencies: [
         "HTTPAPI", "HTTPServer", "TaskHost", "Worker", "PluginLoader", "PluginFiles", "Config", "HTTPClient",
-        "TaskStore", "Redis",
+        "TaskStore", "Redis", "CSystemShims",
         "TaskModel", "Threading", "Logging",
       ],
       swiftSettings: internalImports),
@@ -100,8 +106,8 @@ let package = Package(
     plugin("Webhook", uses: ["RoostPlugin", "PluginHTTP", "CGnuTLS"]),
     .target(
       name: "PluginHTTP", dependencies: ["RoostPlugin", "CCurl"], path: "Plugins/PluginHTTP", swiftSettings: strict),
-    .target(
-      name: "Notify", dependencies: ["CRoost"], path: "Plugins/Notify", cSettings: strictC, linkerSettings: entryOnly),
+    cPlugin("Echo"),
+    cPlugin("Notify"),
 
     .target(
       name: "TestSupport", dependencies: ["TaskStore", "Redis", "TaskModel", "Threading", "CSystemShims"],

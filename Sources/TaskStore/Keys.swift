@@ -33,6 +33,10 @@ package struct Keys: Sendable {
   package func aloneWake(_ type: String) -> String { "\(prefix)swake:\(type)" }
   /// The list with the ids of tasks that the worker holds and that somebody wants stopped.
   package func messages(to worker: String) -> String { "\(prefix)ctl:\(worker)" }
+  /// What changes whenever somebody else than the worker changes a task that it holds.
+  package func fence(of worker: String) -> String { "\(prefix)fence:\(worker)" }
+  /// Within a transaction: that it stored the tasks of the host's call.
+  package func stored(_ host: String, _ number: Int64) -> String { "\(prefix)new:\(host):\(number)" }
   package func counters(_ type: String) -> String { "\(prefix)n:\(type)" }
   /// Which types are paused, and which may have tasks of other priorities than normal.
   package var control: String { "\(prefix)control" }

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 package import Redis
 
-/// The Lua scripts: every change of a task is one call of one of them.
+/// The Lua scripts: every change of a task is one call of one of them, or a transaction that one of them ends.
 package enum Script: String, CaseIterable, Sendable {
-  case submit, take, complete, body, hello, register, heartbeat, reap, settle, cancel, retry, delete, recall, pause,
-    fire, retain, watch, page
+  case submit, submitted, take, complete, completed, body, hello, register, heartbeat, reap, settle, cancel, retry,
+    delete, recall, pause, fire, retain, watch, page
 
   /// The whole text: first line, prelude, script.
   package var text: String {
     let source = String(decoding: bytes, as: UTF8.self)
+    if self == .submitted || self == .completed { return source }
     let end = source.firstIndex(of: "\n") ?? source.endIndex
     return source[..<end] + "\n" + String(decoding: PackageResources.prelude_lua, as: UTF8.self) + source[end...]
   }
@@ -16,8 +17,10 @@ package enum Script: String, CaseIterable, Sendable {
   private var bytes: [UInt8] {
     switch self {
     case .submit: PackageResources.submit_lua
+    case .submitted: PackageResources.submitted_lua
     case .take: PackageResources.take_lua
     case .complete: PackageResources.complete_lua
+    case .completed: PackageResources.completed_lua
     case .body: PackageResources.body_lua
     case .hello: PackageResources.hello_lua
     case .register: PackageResources.register_lua
@@ -42,10 +45,15 @@ package final class ScriptConnection {
   package let redis: RedisConnection
   package let keys: Keys
   private var digests: [Script: String] = [:]
+  /// A Redis may forbid MULTI, or what stands before it may not know it; all goes through scripts alone then.
+  let hasTransactions: Bool
 
   package init(_ redis: RedisConnection, keys: Keys) throws(RedisError) {
     self.redis = redis
     self.keys = keys
+    for word in ["MULTI", "EXEC"] { redis.append(RedisCommand(words: word)) }
+    let answers = [try redis.reply(), try redis.reply()]
+    hasTransactions = answers == [.status("OK"), .array([])]
     try load()
   }
 

@@ -173,31 +173,41 @@ final class StoreLink: Sendable {
   private func serve(_ connection: ScriptConnection, _ round: inout Round) throws(RedisError) {
     while true {
       if !gather(&round) { return }
-      let sendsSubmit = !round.submit.isEmpty
-      if sendsSubmit { appendSubmit(connection, round) }
+      let call = round.submit.isEmpty ? nil : submissionCall(round)
+      let transaction = call?.send(on: connection)
       let counts = round.requests.map { request in
         let commands = request.commands(connection)
         for command in commands { connection.redis.append(command) }
         return commands.count
       }
-      var isForgotten = sendsSubmit ? try !finishSubmit(connection, &round) : false
+      let outcome = try call?.outcome(of: transaction, on: connection)
+      if let outcome { settle(outcome, &round) }
       var again: [Request] = []
       defer { round.requests = again + round.requests }
       for count in counts {
         var answers: [RedisReply] = []
-        for _ in 0..<count { answers.append(try answer(connection)) }
+        for _ in 0..<count { answers.append(try Self.answer(connection)) }
         let request = round.requests.removeFirst()
-        if answers.contains(where: Self.isForgotten) {
+        if answers.contains(where: \.isForgottenScript) {
           again.append(request)
         } else {
           request.complete(.success(answers))
         }
       }
       // A call of a script that Redis has forgotten did nothing: it comes again, whatever it is.
-      isForgotten = isForgotten || !again.isEmpty
-      if isForgotten { try connection.load() }
-      round.isRepeat = false
+      if case .uncounted(let replies)? = outcome, let transaction {
+        settle(try SubmissionCall.outcome(ofAll: transaction.finish(replies, on: connection)), &round)
+      } else if !again.isEmpty || !round.submit.isEmpty {
+        try connection.load()
+      }
+      if round.submit.isEmpty { round.isRepeat = false }
     }
+  }
+
+  private func submissionCall(_ round: Round) -> SubmissionCall {
+    SubmissionCall(
+      tasks: round.submit, host: registration.host, number: registration.nextNumber, isRepeat: round.isRepeat,
+      limits: backlogs.limits(of: round.submit.map(\.definition)))
   }
 
   /// Fills the round; false when the link is to end or to connect again.
@@ -226,10 +236,11 @@ final class StoreLink: Sendable {
     } ?? false
   }
 
-  private func answer(_ connection: ScriptConnection) throws(RedisError) -> RedisReply {
+  /// The next answer; an error only if nothing was done.
+  static func answer(_ connection: ScriptConnection) throws(RedisError) -> RedisReply {
     let reply = try connection.redis.reply()
     // A failed script may have done half its work: as with a lost answer, a new connection and a comparison follow.
-    if case .error(let reason) = reply, !Self.isWantOfMemory(reason), !Self.isForgotten(reply) {
+    if case .error(let reason) = reply, !isWantOfMemory(reason), !reply.isForgottenScript {
       throw .disconnected(reason: reason)
     }
     return reply
@@ -240,61 +251,24 @@ final class StoreLink: Sendable {
     reason.hasPrefix("OOM") || reason.hasPrefix("BODYGONE")
   }
 
-  private static func isForgotten(_ reply: RedisReply) -> Bool {
-    if case .error(let reason) = reply { reason.hasPrefix("NOSCRIPT") } else { false }
-  }
-
-  private func appendSubmit(_ connection: ScriptConnection, _ round: Round) {
-    for pending in round.submit where StoredRecord.needsKey(pending.submission.params) {
-      connection.redis.append(storeBody(keys.params(pending.id), pending.submission.params))
-    }
-    connection.redis.append(submitCommand(connection, round.submit))
-    // A full Redis refuses the script before it can say that this is a repeat.
-    if round.isRepeat {
-      connection.redis.append(RedisCommand(words: "HGET", keys.submits, registration.host))
-    }
-  }
-
-  /// Returns false if Redis has forgotten the script.
-  private func finishSubmit(_ connection: ScriptConnection, _ round: inout Round) throws(RedisError) -> Bool {
-    for pending in round.submit where StoredRecord.needsKey(pending.submission.params) { _ = try answer(connection) }
-    let reply = try answer(connection)
-    let last = round.isRepeat ? try answer(connection).bulkValue : nil
-    if Self.isForgotten(reply) { return false }
-    let words: [UInt8]?
-    switch reply {
-    case .array(let parts):
-      words = parts.first?.bulkValue ?? []
-      backlogs.note(parts.dropFirst())
-    case .null: throw .disconnected(reason: "Redis does not know this host any more")
-    case .error: words = SubmissionWords.remembered(last, of: registration.nextNumber)
-    default: throw .disconnected(reason: "unexpected answer to a submission")
+  /// Tells those who wait what became of their submissions, if that is known.
+  private func settle(_ outcome: SubmissionCall.Outcome, _ round: inout Round) {
+    let parts: ArraySlice<RedisReply>
+    switch outcome {
+    case .forgotten, .uncounted: return
+    case .outOfMemory: parts = []
+    case .answered(let answer): parts = answer
     }
     registration.submitted()
     let done = round.submit
     round.submit.removeAll(keepingCapacity: true)
-    guard let words else {
+    guard let said = parts.first else {
       for pending in done { pending.complete(.failure(.outOfMemory)) }
-      return true
+      return
     }
-    let said = SubmissionWords(words, count: done.count)
-    for (index, pending) in done.enumerated() { pending.complete(said.result(index, of: pending)) }
-    return true
-  }
-
-  private func submitCommand(_ connection: ScriptConnection, _ tasks: [Pending]) -> RedisCommand {
-    var call = connection.command(.submit, keyCount: tasks.count, capacity: tasks.count * 400)
-    for task in tasks { call.key { keys.appendRecord(task.id, to: &$0) } }
-    call.add(registration.host)
-    call.add(registration.nextNumber)
-    call.add(backlogs.limits(of: tasks.map(\.definition)))
-    for task in tasks {
-      call.add { bytes in
-        StoredRecord.append(
-          to: &bytes, task.submission, maxAttempts: task.definition.retry.attempts, now: task.createdAt)
-      }
-    }
-    return call.command
+    backlogs.note(parts.dropFirst())
+    let words = SubmissionWords(said.bulkValue ?? [], count: done.count)
+    for (index, pending) in done.enumerated() { pending.complete(words.result(index, of: pending)) }
   }
 
   /// Answers what waited too long, what may not be repeated, and keeps the rest for the next connection.

@@ -72,7 +72,8 @@ package struct StoredRecord: Sendable {
   package var cancelRequestedAt: Timestamp? { time(84) }
   package func has(_ flag: Flag) -> Bool { byte(48) & flag.rawValue != 0 }
 
-  package var type: String { String(decoding: slice(Self.headerSize, typeLength), as: UTF8.self) }
+  package var type: String { String(decoding: typeBytes, as: UTF8.self) }
+  var typeBytes: ArraySlice<UInt8> { slice(Self.headerSize, typeLength) }
   /// What few tasks have.
   package var extras: Extras { Extras(slice(Self.headerSize + typeLength, extrasLength)) }
   /// The params themselves, or their size as text when they have a key of their own.

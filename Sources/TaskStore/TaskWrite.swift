@@ -37,6 +37,8 @@ package struct TaskWrite: Sendable {
   package var id: TaskID
   /// Worker and take number, as they stood in the record that was taken.
   package var fence: ArraySlice<UInt8>
+  /// Of the task as it was taken (`TakenTask.ticket`); nil of a handler call.
+  package var ticket: Int64?
   package var operation: Operation
   /// Whether the outcome calls a handler.
   package var callsHandler = false
@@ -52,11 +54,12 @@ package struct TaskWrite: Sendable {
   package var taken: StoredRecord?
 
   package init(
-    id: TaskID, fence: ArraySlice<UInt8>, operation: Operation, attempts: Int, maxAttempts: Int, hasParamsKey: Bool,
+    id: TaskID, fence: ArraySlice<UInt8>, ticket: Int64?, operation: Operation, attempts: Int, maxAttempts: Int, hasParamsKey: Bool,
     origin: UInt32, startedAt: Timestamp, finishedAt: Timestamp? = nil
   ) {
     self.id = id
     self.fence = fence
+    self.ticket = ticket
     self.operation = operation
     self.attempts = attempts
     self.maxAttempts = maxAttempts

@@ -6,6 +6,8 @@ package import TaskModel
 package struct TakenTask: Sendable {
   package let id: TaskID
   package let record: StoredRecord
+  /// What lets its session complete it without looking at its record again, once; 0: nothing does.
+  package let ticket: Int64
 }
 
 /// A worker's connection for its tasks; it belongs to the thread that uses it.
@@ -54,6 +56,7 @@ package final class WorkerSession {
   private let epoch: Int64
   private let connection: ScriptConnection
   private let clock: RedisClock
+  private var plain: PlainCompletions
 
   package init(
     to address: RedisAddress, keys: Keys, worker: String, epoch: Int64, clock: RedisClock
@@ -64,6 +67,7 @@ package final class WorkerSession {
     bytes = RandomID.bytes(worker) ?? []
     self.epoch = epoch
     self.clock = clock
+    plain = PlainCompletions(epoch: epoch)
   }
 
   /// The first call of each connection; returns the number of each origin.
@@ -92,36 +96,112 @@ package final class WorkerSession {
   package func exchange(
     writes: [TaskWrite], emptied: [Int64], takes: [Take], unblock: Int64? = nil
   ) throws -> (answers: [WriteAnswer], taken: [Taken], unblocked: Bool) {
-    let sendsWrites = !writes.isEmpty || !emptied.isEmpty
+    let redis = connection.redis
+    let sent = send(writes, emptied)
+    // After the transaction, which ends the watching; a take answers how the fence stands then, or else GET does.
+    let watch = watchCommands(takes.isEmpty, sent)
+    for command in watch { redis.append(command) }
+    for take in takes { redis.append(takeCommand(take)) }
+    if let unblock { redis.append(RedisCommand(words: "CLIENT", "UNBLOCK", String(unblock))) }
+
+    let outcome = try outcome(of: sent)
+    let watched = try watch.map { _ in try redis.reply() }
+    let replies = try takes.map { _ in try redis.reply() }
+    let unblocked = try unblock.map { _ in try reply() } == .integer(1)
+    // What was not written is written before a take that failed ends the session.
+    let answers = try answers(to: outcome, writes, emptied)
+    let isWatching = !watched.isEmpty && !watched.contains { if case .error = $0 { true } else { false } }
+    if isWatching, takes.isEmpty { plain.watched(watched.last?.integerValue) }
+    let taken = try replies.enumerated().map { index, reply in
+      let answer = try values(checked(reply), atLeast: 4)
+      let fence = answer[2].integerValue
+      if index == 0, isWatching { plain.watched(fence) } else { plain.met(fence) }
+      return Taken(tasks: try tasks(answer), hasMore: answer[1] == .integer(1))
+    }
+    return (answers, taken, unblocked)
+  }
+
+  // MARK: Writes
+
+  /// What was sent of an exchange's writes.
+  private enum Sent {
+    case nothing
+    /// Bodies, then complete.lua.
+    case script(bodies: [LargeResult])
+    case transaction(PlainTransaction)
+  }
+
+  private enum WritesOutcome {
+    case answered([WriteAnswer])
+    /// Redis did a transaction, but may have forgotten the scripts in it.
+    case done(PlainTransaction, [RedisReply])
+    /// Nothing was done: a record may have been changed by others, or Redis is full.
+    case refused(bodies: [LargeResult])
+  }
+
+  private func send(_ writes: [TaskWrite], _ emptied: [Int64]) -> Sent {
+    if writes.isEmpty && emptied.isEmpty { return .nothing }
+    let isPlain = plain.choose(from: writes)
     let bodies = writes.compactMap(LargeResult.init)
-    if sendsWrites {
+    // Redis may be too full for a body, and complete.lua then is to do nothing at all.
+    if bodies.isEmpty, isPlain.contains(true) {
+      let sent = PlainTransaction(
+        writes, isPlain, emptied: emptied, worker: worker, on: connection, rest: completeCommand)
+      sent.transaction.append(to: connection.redis)
+      plain.sentTransaction()
+      return .transaction(sent)
+    }
+    for body in bodies {
+      connection.redis.append(storeBody(connection.keys.result(body.id, name: body.name), body.bytes))
+    }
+    connection.redis.append(completeCommand(writes, emptied))
+    return .script(bodies: bodies)
+  }
+
+  private func outcome(of sent: Sent) throws -> WritesOutcome {
+    switch sent {
+    case .nothing: return .answered([])
+    case .script(let bodies):
+      let isFull = try isFull(afterStoring: bodies.count)
+      let reply = try connection.redis.reply()
+      if isFull, case .error(let reason) = reply, reason.hasPrefix("BODYGONE") { return .refused(bodies: bodies) }
+      return .answered(try writeAnswers(checked(reply)))
+    case .transaction(let plain):
+      switch try plain.transaction.outcome(on: connection.redis) {
+      case .done(let replies): return .done(plain, replies)
+      case .outdated, .refused: return .refused(bodies: [])
+      }
+    }
+  }
+
+  /// Does what is left to do about the writes.
+  private func answers(
+    to outcome: WritesOutcome, _ writes: [TaskWrite], _ emptied: [Int64]
+  ) throws -> [WriteAnswer] {
+    switch outcome {
+    case .answered(let answers): return answers
+    case .done(let plain, let replies):
+      return try plain.answers(plain.transaction.finish(replies, on: connection), rest: writeAnswers)
+    case .refused(let bodies):
+      // Only submissions may be refused when memory is short: a script may store bodies then, if at the price of a copy.
       for body in bodies {
-        connection.redis.append(storeBody(connection.keys.result(body.id, name: body.name), body.bytes))
+        var call = connection.command(.body, keyCount: 1, capacity: body.bytes.count + 256)
+        call.key { $0.append(contentsOf: connection.keys.result(body.id, name: body.name).utf8) }
+        call.add(body.bytes)
+        connection.redis.append(call.command)
       }
       connection.redis.append(completeCommand(writes, emptied))
+      for _ in bodies { _ = try reply() }
+      return try writeAnswers(reply())
     }
-    for take in takes { connection.redis.append(takeCommand(take)) }
-    if let unblock { connection.redis.append(RedisCommand(words: "CLIENT", "UNBLOCK", String(unblock))) }
+  }
 
-    let isFull = try isFull(afterStoring: bodies.count)
-    var answers: [WriteAnswer] = []
-    var isRefused = false
-    if sendsWrites {
-      let reply = try connection.redis.reply()
-      if isFull, case .error(let reason) = reply, reason.hasPrefix("BODYGONE") {
-        isRefused = true
-      } else {
-        answers = try writeAnswers(checked(reply))
-      }
-    }
-    var taken: [Taken] = []
-    for _ in takes {
-      let answer = try values(reply(), atLeast: 3)
-      taken.append(Taken(tasks: try tasks(answer), hasMore: answer[1] == .integer(1)))
-    }
-    let unblocked = try unblock.map { _ in try reply() } == .integer(1)
-    if isRefused { answers = try writeInSpiteOfMemory(bodies, writes, emptied) }
-    return (answers, taken, unblocked)
+  /// What makes the connection watch the fence, where it does not and is to.
+  private func watchCommands(_ takesNothing: Bool, _ sent: Sent) -> [RedisCommand] {
+    let fence = connection.keys.fence(of: worker)
+    guard connection.hasTransactions else { return [] }
+    guard case .transaction = sent else { return takesNothing ? [] : plain.watch(fence) }
+    return plain.watch(fence) + (takesNothing ? [RedisCommand(words: "GET", fence)] : [])
   }
 
   /// Reads the answers to bodies; true if Redis refused one for want of memory.
@@ -132,21 +212,6 @@ package final class WorkerSession {
       if case .error(let reason) = reply, reason.hasPrefix("OOM") { isFull = true } else { _ = try checked(reply) }
     }
     return isFull
-  }
-
-  /// Only submissions may be refused when memory is short: a script may store bodies then, if at the price of a copy.
-  private func writeInSpiteOfMemory(
-    _ bodies: [LargeResult], _ writes: [TaskWrite], _ emptied: [Int64]
-  ) throws -> [WriteAnswer] {
-    for body in bodies {
-      var call = connection.command(.body, keyCount: 1, capacity: body.bytes.count + 256)
-      call.key { $0.append(contentsOf: connection.keys.result(body.id, name: body.name).utf8) }
-      call.add(body.bytes)
-      connection.redis.append(call.command)
-    }
-    connection.redis.append(completeCommand(writes, emptied))
-    for _ in bodies { _ = try reply() }
-    return try writeAnswers(reply())
   }
 
   private func writeAnswers(_ reply: RedisReply) throws -> [WriteAnswer] {
@@ -200,17 +265,17 @@ package final class WorkerSession {
     return values
   }
 
-  /// The answer to a take: behind two numbers the keys, each with 4 bytes of take number, then the records.
+  /// The answer to a take: behind three numbers the keys, each with 4 bytes of take number, then the records.
   private func tasks(_ answer: [RedisReply]) throws -> [TakenTask] {
-    let flight = answer[2].bulkValue ?? []
-    let records = answer[3...]
+    let flight = answer[3].bulkValue ?? []
+    let records = answer[4...]
     let item = flight.count / max(1, records.count)
     return try records.enumerated().map { index, reply in
       let keyEnd = (index + 1) * item - 4
       guard let bytes = reply.bulkValue, keyEnd >= 32, let id = TaskID(flight[keyEnd - 32..<keyEnd]),
         let record = StoredRecord(bytes[...])
       else { throw TaskStoreError.unreadable("a task") }
-      return TakenTask(id: id, record: record)
+      return TakenTask(id: id, record: record, ticket: plain.ticket(for: record))
     }
   }
 

@@ -78,7 +78,7 @@ extension Attempt {
   func write(_ operation: TaskWrite.Operation, startedAt: Int64, at now: Int64 = MonotonicClock.now) -> TaskWrite {
     let record = task.record
     var write = TaskWrite(
-      id: task.id, fence: record.fence, operation: operation, attempts: number,
+      id: task.id, fence: record.fence, ticket: task.ticket, operation: operation, attempts: number,
       maxAttempts: type.definition.retry.attempts, hasParamsKey: record.hasParamsKey, origin: type.originNumber,
       // Never before the task was made, however the two clocks were read.
       startedAt: max(clock.time(at: startedAt), record.createdAt), finishedAt: clock.time(at: now))

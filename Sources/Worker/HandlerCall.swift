@@ -60,7 +60,7 @@ final class HandlerCall: TaskCall {
       )
     }
     return TaskWrite(
-      id: id, fence: fence, operation: operation, attempts: final.attempts, maxAttempts: final.maxAttempts,
+      id: id, fence: fence, ticket: nil, operation: operation, attempts: final.attempts, maxAttempts: final.maxAttempts,
       hasParamsKey: false, origin: type.originNumber, startedAt: final.startedAt ?? final.createdAt)
   }
 

@@ -9,6 +9,8 @@ struct Verb: Sendable {
   let count: ClosedRange<Int>
   let summary: String
   let options: [Option]
+  /// What help says besides, two columns a line.
+  var details: [[String]] = []
   /// Started by the host alone: no help, and every word after the verb is passed on as it is.
   var isHidden = false
   let run: @Sendable (Arguments) throws(CommandError) -> ExitCode
@@ -42,7 +44,7 @@ struct Verb: Sendable {
 
       Usage: roost \(Verb.usage(self)) [OPTIONS]
 
-      \(aligned(rows))
+      \(aligned(rows))\(details.isEmpty ? "" : "\n\n" + aligned(details))
       """
   }
 

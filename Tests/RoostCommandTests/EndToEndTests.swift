@@ -153,7 +153,7 @@ struct EndToEndTests {
     "inspect and check know every plugin of the repository without settings",
     arguments: [
       ("Article", ["executor generate"]), ("Command", ["executor run"]), ("Digest", ["executor summarize"]),
-      ("Notify", ["callback log", "exceptionHandler log"]),
+      ("Notify", ["callback log", "exceptionHandler log"]), ("Echo", ["executor echo", "executor sleep"]),
     ])
   func plugins(_ name: String, _ exports: [String]) throws {
     let path = BuildProducts.plugin(name)

@@ -20,7 +20,7 @@ struct UsageTests {
 
   static let verbs = [
     "serve", "check", "submit", "status", "result", "watch", "list", "cancel", "retry", "delete", "pause", "resume",
-    "schedules", "workers", "reload", "inspect",
+    "schedules", "workers", "reload", "inspect", "bench",
   ]
 
   @Test("Each verb has a help that ends with 0, whatever else is said", arguments: verbs)
@@ -93,6 +93,24 @@ struct UsageTests {
       (
         ["status", "x", "--url", "localhost:7411"],
         "roost: \"localhost:7411\" is not a URL; write http://HOST:PORT or https://HOST\nSee roost status --help.\n"
+      ),
+      (["bench", "echo"], "roost: unexpected \"echo\"\nSee roost bench --help.\n"),
+      (
+        ["bench", "--stages", "submit,drian"],
+        "roost: there is no stage \"drian\" among submit, httpSubmit, httpBatch, drain, both, latency, idle; did you mean "
+          + "\"drain\"?\nSee roost bench --help.\n"
+      ),
+      (
+        ["bench", "--tasks", "many"],
+        "roost: --tasks many is not a whole number from 1 to 100000000\nSee roost bench --help.\n"
+      ),
+      (
+        ["bench", "--threads=0"],
+        "roost: --threads 0 is not a whole number from 1 to 1024\nSee roost bench --help.\n"
+      ),
+      (
+        ["bench", "--params", "2000000"],
+        "roost: --params 2000000 is not a whole number from 1 to 1048576\nSee roost bench --help.\n"
       ),
     ] as [([String], String)])
   func usageErrors(_ words: [String], _ errors: String) throws {

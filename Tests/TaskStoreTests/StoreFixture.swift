@@ -129,7 +129,7 @@ extension TakenTask {
 
   func write(_ operation: TaskWrite.Operation, callsHandler: Bool = false) -> TaskWrite {
     var write = TaskWrite(
-      id: id, fence: record.fence, operation: operation, attempts: record.attempts + 1, maxAttempts: 1,
+      id: id, fence: record.fence, ticket: ticket, operation: operation, attempts: record.attempts + 1, maxAttempts: 1,
       hasParamsKey: record.hasParamsKey, origin: 1, startedAt: record.createdAt, finishedAt: Self.machineTime)
     write.callsHandler = callsHandler
     write.taken = record

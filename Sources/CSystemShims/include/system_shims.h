@@ -4,6 +4,7 @@
 #define ROOST_SYSTEM_SHIMS_H
 
 #include <stdint.h>
+#include <sys/epoll.h>  // which Glibc's module leaves out
 #include <sys/types.h>
 
 /// How a program is to be started; all that it points to is borrowed for the call.

@@ -16,11 +16,12 @@ if not ACTIVE[state] then
   return { 1, 'CANCELLED' }
 end
 if not flag(rec, CANCEL) then
+  outdate(holder_of(rec))
   local asked = with_flag(rec, CANCEL)
   keep(key, sub(asked, 1, 84) .. now6 .. sub(asked, 91))
 end
 commit()
 -- The worker that has it listens to this list; a message that waits already says enough.
-local messages = P .. 'ctl:' .. string.gsub(sub(rec, 33, 40), '.', function(c) return string.format('%02x', byte(c)) end)
+local messages = P .. 'ctl:' .. holder_of(rec)
 if call('LPOS', messages, id_of(key)) == false then call('RPUSH', messages, id_of(key)) end
 return { 2, SHOWN[state] }

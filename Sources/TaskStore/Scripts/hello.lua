@@ -10,6 +10,8 @@ if not current and epoch > 1 or current and not (tonumber(current) and tonumber(
 local held = {}
 for number in string.gmatch(ARGV[6], '%S+') do held[number] = true end
 local gone = current and compare(worker, ARGV[3], tonumber(ARGV[5]), held, 256) or {}
+-- A transaction of an older connection that comes late is refused, too.
+outdate(worker)
 local origins, answer = {}, { now }
 for i = 7, #ARGV do origins[i] = call('HGET', P .. 'origins', ARGV[i]) or false end
 commit(function() if #gone > 0 then call('HDEL', P .. 'flight:' .. worker, unpack(gone)) end end)

@@ -71,6 +71,14 @@ end
 local pushes, fronts, zadds, zrems, records, deletes, persists, counts, woken, told = {}, {}, {}, {}, {}, {}, {}, {}, {}, {}
 local claims, mixed, logs = {}, {}, {}
 
+-- A worker completes plain tasks without a script that looks at them, as long as `fence:WORKER` stands at what it was when it took them. So
+-- whoever else changes a record that a worker has taken says so here: its fence changes first.
+local outdated = {}
+local function outdate(worker) outdated[worker] = true end
+local function holder_of(rec)
+  return (string.gsub(sub(rec, 33, 40), '.', function(c) return string.format('%02x', byte(c)) end))
+end
+
 local function add(places, kind, type, value)
   local types = places[kind]
   if not types then types = {} places[kind] = types end
@@ -311,6 +319,7 @@ local function compare(worker, worker8, last, held, most)
     if most > 0 and tonumber(number) <= last and not held[number] then
       local value = call('HGET', P .. 'flight:' .. worker, number)
       each_in_flight(value, worker8, give_back)
+      outdate(worker)
       gone[#gone + 1] = number
       most = most - #value / ITEM
     end
@@ -355,6 +364,7 @@ end
 -- Writes all that was noted; `counts` then has the new values of the counters it changed. `old_places` removes what stands
 -- in a place of the script's own (queue, in-flight, due).
 local function commit(old_places)
+  for worker in pairs(outdated) do call('INCR', P .. 'fence:' .. worker) end
   -- Before the tasks: a key that names no task is free, a queue that nobody looks into is not.
   if #claims > 0 then call('MSET', unpack(claims)) end
   for type in pairs(mixed) do call('HSET', P .. 'control', 'mixed:' .. type, '1') end

@@ -78,7 +78,10 @@ local function let_go(key, rec, fence)
 end
 
 -- From here on every command of the worker is refused. The entry goes last: whoever sees it goes on where another stopped.
-if call('HEXISTS', P .. 'leases', worker) == 1 then call('HSET', P .. 'leases', worker, 'taken') end
+if call('HEXISTS', P .. 'leases', worker) == 1 then
+  call('INCR', P .. 'fence:' .. worker)
+  call('HSET', P .. 'leases', worker, 'taken')
+end
 local batches = call('HKEYS', P .. 'flight:' .. worker)
 if #batches > 0 then
   each_in_flight(call('HGET', P .. 'flight:' .. worker, batches[1]), ARGV[3], let_go)
@@ -89,7 +92,7 @@ if #batches <= 1 then
   call('HDEL', P .. 'submits', worker)
   call('HDEL', P .. 'leases', worker)
   call('HDEL', P .. 'beats', worker)
-  call('DEL', P .. 'ctl:' .. worker)
+  call('DEL', P .. 'ctl:' .. worker, P .. 'fence:' .. worker)
   return 0
 end
 return #batches - 1

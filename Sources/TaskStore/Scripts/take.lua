@@ -3,12 +3,12 @@
 -- ARGV: 1 prefix, 2 worker, 3 its 8 bytes, 4 epoch, 5 type, 6 'q', 'sq' (tasks that run alone) or 'hq' (handler calls),
 --       7 number of the batch (never used twice), 8 how many at most, 9 bytes of records and params at most, 10 the latest time in ms that
 --       the clock is believed (after it nothing expires).
--- Returns nil if the worker may not write, else {time in ms, 1 if more is left there, the batch as in-flight keeps it (for
---         each task its key and 4 bytes), then the record of each}.
+-- Returns nil if the worker may not write, else {time in ms, 1 if more is left there, the worker's fence, the batch as in-flight
+--         keeps it (for each task its key and 4 bytes), then the record of each}.
 local worker, worker8, type = ARGV[2], ARGV[3], ARGV[5]
 if not admitted(worker, ARGV[4]) then return nil end
 local handlers, alone, most = ARGV[6] == 'hq', ARGV[6] == 'sq', tonumber(ARGV[8])
-local answer, paused, is_mixed = { now, 0, '' }, false, false
+local answer, paused, is_mixed = { now, 0, call('GET', P .. 'fence:' .. worker), '' }, false, false
 if not handlers then
   paused, is_mixed = control(type)
   if paused then return answer end
@@ -72,7 +72,7 @@ if #keys > 0 then
       keep(key, new)
       flight[2 * taken - 1] = key
       flight[2 * taken] = take
-      answer[3 + taken] = new                    -- as it is: one string of all records would be one more copy
+      answer[4 + taken] = new                    -- as it is: one string of all records would be one more copy
       bytes = bytes + #new
       -- The worker reads large bodies next: they count by their size, which stands in their place.
       local bodies = byte(rec, 5)
@@ -85,8 +85,8 @@ if #keys > 0 then
   end
 end
 if #flight > 0 then
-  answer[3] = table.concat(flight)
-  call('HSET', P .. 'flight:' .. worker, ARGV[7], answer[3])
+  answer[4] = table.concat(flight)
+  call('HSET', P .. 'flight:' .. worker, ARGV[7], answer[4])
 end
 local lefts = { [ARGV[6]] = used }
 if is_mixed then

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+internal import Redis
+internal import TaskModel
+
+/// One numbered call of a host that stores tasks.
+///
+/// If all are plain and the call was never sent before, their records go past the script, which would copy each: one transaction
+/// makes the records and a mark, puts the tasks into their queues, and ends with submitted.lua, which counts them.
+struct SubmissionCall {
+  enum Outcome {
+    /// What submit.lua says.
+    case answered(ArraySlice<RedisReply>)
+    case outOfMemory
+    /// Redis has forgotten the script, and nothing was done.
+    case forgotten
+    /// The tasks are stored, but Redis has forgotten the script that counts them.
+    case uncounted([RedisReply])
+  }
+
+  let tasks: [StoreLink.Pending]
+  let host: String
+  let number: Int64
+  /// Whether it was sent before, on a connection that broke.
+  let isRepeat: Bool
+  /// Types whose capacity the script is to look at.
+  let limits: String
+
+  private var largeParams: [StoreLink.Pending] {
+    tasks.filter { StoredRecord.needsKey($0.submission.params) }
+  }
+
+  // MARK: Sending
+
+  /// Returns the transaction, if it is one.
+  func send(on connection: ScriptConnection) -> Transaction? {
+    if !isRepeat, limits.isEmpty, connection.hasTransactions, tasks.allSatisfy(\.isPlain) {
+      let transaction = transaction(on: connection)
+      transaction.append(to: connection.redis)
+      return transaction
+    }
+    for pending in largeParams {
+      connection.redis.append(storeBody(connection.keys.params(pending.id), pending.submission.params))
+    }
+    connection.redis.append(command(on: connection))
+    if isRepeat {
+      // A full Redis refuses the script before it can say that this is a repeat.
+      connection.redis.append(RedisCommand(words: "HGET", connection.keys.submits, host))
+      connection.redis.append(RedisCommand(words: "DEL", connection.keys.stored(host, number)))
+    }
+    return nil
+  }
+
+  private func command(on connection: ScriptConnection) -> RedisCommand {
+    var call = connection.command(.submit, keyCount: tasks.count, capacity: tasks.count * 400)
+    for task in tasks { call.key { connection.keys.appendRecord(task.id, to: &$0) } }
+    call.add(host)
+    call.add(number)
+    call.add(limits)
+    for task in tasks { call.add { task.appendRecord(to: &$0) } }
+    return call.command
+  }
+
+  private func transaction(on connection: ScriptConnection) -> Transaction {
+    let keys = connection.keys
+    var records = RedisCommand("MSETNX", capacity: tasks.count * 400 + 128)
+    var queues: [(type: String, entries: RedisCommand, count: Int64, last: TaskID)] = []
+    for task in tasks {
+      records.add { keys.appendRecord(task.id, to: &$0) }
+      records.add { task.appendRecord(to: &$0) }
+      let type = task.submission.type
+      let index =
+        queues.firstIndex { $0.type == type }
+        ?? {
+          var entries = RedisCommand("RPUSH", capacity: tasks.count * 64 + 128)
+          entries.add("\(keys.prefix)q:\(type)")
+          queues.append((type, entries, 0, task.id))
+          return queues.count - 1
+        }()
+      queues[index].entries.add { keys.appendRecord(task.id, to: &$0) }
+      queues[index].count += 1
+      queues[index].last = task.id
+    }
+    // The script cannot see what MSETNX was answered: the mark is there only if the records are new.
+    records.add(keys.stored(host, number))
+    records.add("")
+    func count(seeingThem: Bool) -> RedisCommand {
+      var call = connection.command(.submitted)
+      call.add(host)
+      call.add(number)
+      for (type, _, count, last) in queues {
+        call.add(type)
+        call.add(count)
+        call.add(seeingThem ? keys.record(last) : "")
+      }
+      return call.command
+    }
+    var transaction = Transaction()
+    transaction.add(records)
+    for queue in queues { transaction.add(queue.entries) }
+    transaction.add(count(seeingThem: true), again: count(seeingThem: false))
+    return transaction
+  }
+
+  // MARK: Answers
+
+  /// Reads the answers to what was sent.
+  func outcome(of transaction: Transaction?, on connection: ScriptConnection) throws(RedisError) -> Outcome {
+    if let transaction {
+      switch try transaction.outcome(on: connection.redis) {
+      case .done(let replies):
+        return replies.contains(where: \.isForgottenScript) ? .uncounted(replies) : try Self.outcome(ofAll: replies)
+      case .refused(let reason) where StoreLink.isWantOfMemory(reason): return .outOfMemory
+      case .refused(let reason): throw .disconnected(reason: reason)
+      case .outdated: throw .disconnected(reason: "a transaction was refused that watches nothing")
+      }
+    }
+    for _ in largeParams { _ = try StoreLink.answer(connection) }
+    let reply = try StoreLink.answer(connection)
+    var remembered: [UInt8]?
+    if isRepeat {
+      remembered = SubmissionWords.remembered(try StoreLink.answer(connection).bulkValue, of: number)
+      _ = try StoreLink.answer(connection)
+    }
+    if reply.isForgottenScript { return .forgotten }
+    if case .error = reply { return remembered.map { .answered([.bulk($0)]) } ?? .outOfMemory }
+    return try Self.outcome(of: reply)
+  }
+
+  /// Of a transaction whose commands were all done.
+  static func outcome(ofAll replies: [RedisReply]) throws(RedisError) -> Outcome {
+    for case .error(let reason) in replies { throw .disconnected(reason: reason) }
+    return try outcome(of: replies.last ?? .null)
+  }
+
+  private static func outcome(of reply: RedisReply) throws(RedisError) -> Outcome {
+    switch reply {
+    case .array(let parts): return .answered(parts[...])
+    case .null: throw .disconnected(reason: "Redis does not know this host any more")
+    default: throw .disconnected(reason: "unexpected answer to a submission")
+    }
+  }
+}
+
+extension StoreLink.Pending {
+  /// Whether nothing is to be looked at before the task can be stored.
+  fileprivate var isPlain: Bool {
+    submission.due == nil && submission.expires == nil && submission.key == nil && submission.priority == .normal
+      && !StoredRecord.needsKey(submission.params)
+  }
+
+  fileprivate func appendRecord(to bytes: inout [UInt8]) {
+    StoredRecord.append(to: &bytes, submission, maxAttempts: definition.retry.attempts, now: createdAt)
+  }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+import Foundation
+import TestSupport
+import Testing
+
+@Suite("Measuring a machine")
+struct BenchTests {
+  /// A folder for the directories of hosts; nothing may be left in it, nor any process that names it.
+  private let folder: TemporaryDirectory
+
+  init() throws { folder = try TemporaryDirectory() }
+
+  private func bench(_ words: String...) throws -> RoostCommand.Outcome {
+    try RoostCommand.run(["bench"] + words, environment: ["TMPDIR": folder.path])
+  }
+
+  private func expectNothingLeft() throws {
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == [])
+    #expect(try run("/usr/bin/pgrep", ["-f", folder.path]).output == "")
+  }
+
+  private func stages(_ outcome: RoostCommand.Outcome) throws -> [String: [String: Any]] {
+    let document = try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+    return try #require(document["stages"] as? [String: [String: Any]])
+  }
+
+  private static let ofEachTask: Set = [
+    "tasks", "seconds", "tasksPerSecond", "redisMicrosPerTask", "redisCallsPerTask", "cpuMicrosPerTask",
+    "hostMicrosPerTask", "workerMicrosPerTask", "hostRSSBytes", "workerRSSBytes",
+  ]
+  private static let times: Set = ["p50Millis", "p95Millis", "p99Millis", "maxMillis"]
+
+  @Test("A short run of every stage answers all its numbers, and leaves no process and no file")
+  func everything() throws {
+    let outcome = try bench(
+      "--tasks", "300", "--rate", "300", "--connections", "4", "--parked", "20", "--result", "20", "--slow", "--json")
+    #expect((outcome.code, outcome.errors) == (0, ""))
+    let document = try #require(try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+    let machine = try #require(document["machine"] as? [String: Any])
+    #expect(
+      Set(machine.keys) == ["cores", "cpu", "kernel", "redisVersion", "fsync", "embeddedRedis"])
+    #expect(machine["fsync"] as? String == "everysec")
+    #expect(document["failures"] == nil)
+    let stages = try stages(outcome)
+    let (all, times) = (Self.ofEachTask, Self.times)
+    let expected: [String: Set<String>] = [
+      "submit": all.union(["bytesPerPendingTask"]),
+      "httpSubmit": all.union(times), "httpBatch": all,
+      "drain": all.union(["bytesPerPendingTask", "bytesPerFinishedTask", "slowTasksPerSecond"]),
+      "both": all.union(["slowTasksPerSecond"]),
+      "latency": times.union(["tasks", "hostRSSBytes", "workerRSSBytes", "http"]),
+      "idle": [
+        "seconds", "hostCorePercent", "workerCorePercent", "redisCallsPerSecond", "hostRSSBytes", "workerRSSBytes",
+      ],
+    ]
+    #expect(Set(stages.keys) == Set(expected.keys))
+    for (stage, members) in expected {
+      // A run of a few milliseconds may end before a long task does.
+      let found = Set(try #require(stages[stage]).keys)
+      #expect(found.symmetricDifference(members).isSubset(of: ["slowTasksPerSecond"]), "\(stage): \(found)")
+      for (name, value) in stages[stage] ?? [:] where !name.hasPrefix("bytesPer") {
+        if let number = value as? Double { #expect(number >= 0, "\(stage) \(name)") }
+      }
+      if let tasks = stages[stage]?["tasks"] as? Int { #expect(tasks >= 300) }
+    }
+    #expect(Set((stages["latency"]?["http"] as? [String: Any] ?? [:]).keys) == times)
+    try expectNothingLeft()
+  }
+
+  @Test("The table has a line for each stage that was asked for, and no line is wider than 100 columns")
+  func table() throws {
+    let outcome = try bench("--tasks", "200", "--stages", "drain,submit")
+    #expect((outcome.code, outcome.errors) == (0, ""))
+    let lines = outcome.output.split(separator: "\n").map(String.init)
+    #expect(lines[1] == "200 tasks a stage, params of 99 bytes, the same as results; 1 process of \(cores) threads")
+    #expect(lines[2].contains("CPU µs   a task"))
+    #expect(lines[3].hasPrefix("stage       tasks/s"))
+    #expect(lines[4].hasPrefix("submit  "))
+    #expect(lines[5].hasPrefix("drain  "))
+    #expect(lines.dropFirst().allSatisfy { $0.count <= 100 })
+  }
+
+  private var cores: Int { ProcessInfo.processInfo.processorCount }
+
+  @Test("A Redis of somebody else keeps all that it had and nothing more")
+  func foreignRedis() throws {
+    let redis = try RedisServer()
+    let foreign = ["roost-bench", "roost-bench-none:x", "roost:{00}:t:1", "other"]
+    for key in foreign { try redis.cli("set", key, "kept") }
+    let outcome = try bench(
+      "--tasks", "2500", "--stages", "submit,both", "--redis", "unix://\(redis.directory.path)/redis.sock", "--json")
+    #expect((outcome.code, outcome.errors) == (0, ""))
+    #expect(try stages(outcome)["both"]?["tasks"] as? Int == 2500)
+    #expect(try redis.keys() == foreign.sorted())
+    #expect(try redis.cli("get", "roost:{00}:t:1") == "kept")
+    try expectNothingLeft()
+  }
+
+  @Test("Ctrl-C ends the host and removes what it kept", arguments: [SIGINT, SIGTERM])
+  func interrupted(_ signal: Int32) throws {
+    let process = RoostCommand.make(
+      ["bench", "--stages", "idle"], environment: ["TMPDIR": folder.path], directory: "/")
+    process.standardOutput = FileHandle.nullDevice
+    try process.run()
+    try eventually("a worker runs") { try run("/usr/bin/pgrep", ["-f", folder.path]).output.contains("\n") }
+    kill(process.processIdentifier, signal)
+    process.waitUntilExit()
+    #expect(process.terminationReason == .uncaughtSignal)
+    #expect(process.terminationStatus == signal)
+    try expectNothingLeft()
+  }
+
+  @Test("What cannot run says why and ends with 1")
+  func failures() throws {
+    let noPlugin = try bench("--plugin", "/nowhere/libEcho.so", "--stages", "idle")
+    #expect((noPlugin.code, noPlugin.output) == (1, ""))
+    #expect(
+      noPlugin.errors
+        == "roost: the plugin to measure with is missing: there is no /nowhere/libEcho.so; --plugin names nothing\n")
+    let noRedis = try bench("--redis", "unix:///nowhere/redis.sock", "--stages", "submit", "--json")
+    #expect(noRedis.code == 1)
+    #expect(noRedis.errors.hasPrefix("roost: stage submit: "))
+    #expect(noRedis.output.contains(#""failures":{"submit":""#))
+    try expectNothingLeft()
+  }
+}
