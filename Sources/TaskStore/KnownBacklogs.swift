@@ -32,9 +32,14 @@ final class KnownBacklogs: Sendable {
     let parts = Array(counted)
     known.withLock { known in
       for index in stride(from: 0, to: parts.count - 2, by: 3) {
-        guard let type = parts[index].textValue, var backlog = known[type] else { continue }
-        if let pending = parts[index + 1].integerValue, pending >= 0 { backlog.pending = Int(pending) }
-        if let scheduled = parts[index + 2].integerValue, scheduled >= 0 { backlog.scheduled = Int(scheduled) }
+        let pending = parts[index + 1].integerValue ?? -1
+        let scheduled = parts[index + 2].integerValue ?? -1
+        guard let type = parts[index].textValue,
+          var backlog = known[type]
+            ?? (min(pending, scheduled) < 0 ? nil : Housekeeping.Backlog(pending: 0, scheduled: 0))
+        else { continue }
+        if pending >= 0 { backlog.pending = Int(pending) }
+        if scheduled >= 0 { backlog.scheduled = Int(scheduled) }
         known[type] = backlog
       }
     }

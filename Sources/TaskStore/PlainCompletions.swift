@@ -28,9 +28,9 @@ struct PlainCompletions {
   mutating func choose(from writes: [TaskWrite]) -> [Bool] {
     writes.map { write in
       let isGood = tickets.spend(write.ticket ?? 0)
-      guard isGood, watch == .clean, !write.callsHandler, write.taken != nil, case .completed(let result) = write.operation
+      guard isGood, watch == .clean, !write.callsHandler, write.taken != nil, case .completed = write.operation
       else { return false }
-      return !StoredRecord.needsKey(result)
+      return true
     }
   }
 
@@ -121,7 +121,7 @@ struct PlainTransaction {
   ) {
     let keys = connection.keys
     var done: [(type: ArraySlice<UInt8>, entries: RedisCommand, count: Int64)] = []
-    var records = RedisCommand("MSET", capacity: writes.count * 400)
+    var records = RedisCommand("MSET", capacity: writes.reduce(0) { $0 + 400 + $1.byteCount })
     for (write, isPlain) in zip(writes, isPlain) {
       guard isPlain, let taken = write.taken, case .completed(let result) = write.operation else { continue }
       let index =
@@ -135,7 +135,11 @@ struct PlainTransaction {
       done[index].entries.add { write.id.append(to: &$0) }
       done[index].count += 1
       records.add { keys.appendRecord(write.id, to: &$0) }
-      records.add { taken.appendCompleted(to: &$0, write, result: result) }
+      records.add { taken.appendCompleted(to: &$0, write) }
+      if StoredRecord.needsKey(result) {
+        records.add(keys.result(write.id, name: write.resultName))
+        records.add(result)
+      }
     }
     let others = zip(writes, isPlain).filter { !$0.1 }.map(\.0)
     var counts = connection.command(.completed)

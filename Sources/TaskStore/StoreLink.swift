@@ -223,7 +223,7 @@ final class StoreLink: Sendable {
         var bytes = 0
         var count = 0
         for pending in box.submissions {
-          bytes += pending.submission.inlineBytes
+          bytes += pending.submission.byteCount
           if count > 0, count == Self.callTasks || bytes > Self.callBytes { break }
           count += 1
         }

@@ -50,8 +50,8 @@ package struct Submission: Sendable {
   /// When housekeeping is to look at it first: it is due then, or expires.
   func next(from now: Timestamp) -> Timestamp? { [due, expires].compactMap { $0?.time(from: now) }.min() }
 
-  /// About how many bytes a script call carries for it.
-  var inlineBytes: Int { 200 + (StoredRecord.needsKey(params) ? 0 : params.count) + (key?.utf8.count ?? 0) }
+  /// About how many bytes a call carries for it.
+  var byteCount: Int { 200 + params.count + (key?.utf8.count ?? 0) }
 }
 
 /// What became of a submission.

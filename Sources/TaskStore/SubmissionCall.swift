@@ -62,11 +62,16 @@ struct SubmissionCall {
 
   private func transaction(on connection: ScriptConnection) -> Transaction {
     let keys = connection.keys
-    var records = RedisCommand("MSETNX", capacity: tasks.count * 400 + 128)
+    let bytes = tasks.reduce(0) { $0 + $1.submission.byteCount }
+    var records = RedisCommand("MSETNX", capacity: tasks.count * 200 + bytes + 128)
     var queues: [(type: String, entries: RedisCommand, count: Int64, last: TaskID)] = []
     for task in tasks {
       records.add { keys.appendRecord(task.id, to: &$0) }
       records.add { task.appendRecord(to: &$0) }
+      if StoredRecord.needsKey(task.submission.params) {
+        records.add(keys.params(task.id))
+        records.add(task.submission.params)
+      }
       let type = task.submission.type
       let index =
         queues.firstIndex { $0.type == type }
@@ -145,7 +150,6 @@ extension StoreLink.Pending {
   /// Whether nothing is to be looked at before the task can be stored.
   fileprivate var isPlain: Bool {
     submission.due == nil && submission.expires == nil && submission.key == nil && submission.priority == .normal
-      && !StoredRecord.needsKey(submission.params)
   }
 
   fileprivate func appendRecord(to bytes: inout [UInt8]) {

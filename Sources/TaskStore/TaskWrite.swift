@@ -54,7 +54,8 @@ package struct TaskWrite: Sendable {
   package var taken: StoredRecord?
 
   package init(
-    id: TaskID, fence: ArraySlice<UInt8>, ticket: Int64?, operation: Operation, attempts: Int, maxAttempts: Int, hasParamsKey: Bool,
+    id: TaskID, fence: ArraySlice<UInt8>, ticket: Int64?, operation: Operation, attempts: Int, maxAttempts: Int,
+    hasParamsKey: Bool,
     origin: UInt32, startedAt: Timestamp, finishedAt: Timestamp? = nil
   ) {
     self.id = id
@@ -93,6 +94,8 @@ extension TaskWrite {
   /// Tells the results of several takes apart: only the one whose write is accepted stays.
   var resultName: String { fence.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined() }
 
+  var hasResultKey: Bool { if case .completed(let result) = operation { StoredRecord.needsKey(result) } else { false } }
+
   var body: [UInt8] {
     switch operation {
     case .completed(let result):
@@ -110,13 +113,11 @@ extension TaskWrite {
   func appendHead(to bytes: inout [UInt8], bodySize: Int) {
     var kind = UInt8(ascii: "0")
     var time: Timestamp?
-    var hasResultKey = false
     let letter: UInt8
     switch operation {
-    case .completed(let result):
+    case .completed:
       letter = UInt8(ascii: "c")
       time = finishedAt
-      hasResultKey = StoredRecord.needsKey(result)
     case .failed(let error):
       letter = UInt8(ascii: "f")
       time = finishedAt
@@ -145,13 +146,13 @@ extension TaskWrite {
     bytes.append(letter)
     bytes.append(kind)
     bytes.append((callsHandler ? HandlerPhase.pending : .none).rawValue)
-    appendBlock(to: &bytes, bodySize: bodySize, hasResultKey: hasResultKey)
+    appendBlock(to: &bytes, bodySize: bodySize)
     bytes.append(contentsOf: fence)
     if let time { bytes.appendInteger(UInt64(time.millis), size: 6) }
   }
 
   /// Bytes 5–26 of the new record.
-  func appendBlock(to bytes: inout [UInt8], bodySize: Int, hasResultKey: Bool) {
+  func appendBlock(to bytes: inout [UInt8], bodySize: Int) {
     bytes.append((hasParamsKey ? 1 : 0) | (hasResultKey ? 2 : 0))
     bytes.append(0)
     bytes.appendInteger(UInt64(min(attempts, 65_535)), size: 2)
@@ -165,14 +166,15 @@ extension TaskWrite {
 
 extension StoredRecord {
   /// Appends this record as it stands once the task is completed, for one that was taken and is plain.
-  func appendCompleted(to bytes: inout [UInt8], _ write: TaskWrite, result: [UInt8]) {
+  func appendCompleted(to bytes: inout [UInt8], _ write: TaskWrite) {
+    let outcome = write.body
     bytes.append(Self.format)
     bytes.append(State.completed.rawValue)
     bytes.append((write.callsHandler ? HandlerPhase.pending : .none).rawValue)
     bytes.append(UInt8(ascii: "0"))
-    write.appendBlock(to: &bytes, bodySize: result.count, hasResultKey: false)
+    write.appendBlock(to: &bytes, bodySize: outcome.count)
     bytes.appendInteger(UInt64(write.finishedAt.millis), size: 6)
     bytes.append(contentsOf: fenceToParams)
-    bytes.append(contentsOf: result)
+    bytes.append(contentsOf: outcome)
   }
 }

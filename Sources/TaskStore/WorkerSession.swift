@@ -136,21 +136,21 @@ package final class WorkerSession {
     /// Redis did a transaction, but may have forgotten the scripts in it.
     case done(PlainTransaction, [RedisReply])
     /// Nothing was done: a record may have been changed by others, or Redis is full.
-    case refused(bodies: [LargeResult])
+    case refused
   }
 
   private func send(_ writes: [TaskWrite], _ emptied: [Int64]) -> Sent {
     if writes.isEmpty && emptied.isEmpty { return .nothing }
     let isPlain = plain.choose(from: writes)
-    let bodies = writes.compactMap(LargeResult.init)
-    // Redis may be too full for a body, and complete.lua then is to do nothing at all.
-    if bodies.isEmpty, isPlain.contains(true) {
+    // Redis may be too full for a body that complete.lua is to name, which then is to do nothing at all.
+    if isPlain.contains(true), !zip(writes, isPlain).contains(where: { $0.hasResultKey && !$1 }) {
       let sent = PlainTransaction(
         writes, isPlain, emptied: emptied, worker: worker, on: connection, rest: completeCommand)
       sent.transaction.append(to: connection.redis)
       plain.sentTransaction()
       return .transaction(sent)
     }
+    let bodies = writes.compactMap(LargeResult.init)
     for body in bodies {
       connection.redis.append(storeBody(connection.keys.result(body.id, name: body.name), body.bytes))
     }
@@ -164,12 +164,12 @@ package final class WorkerSession {
     case .script(let bodies):
       let isFull = try isFull(afterStoring: bodies.count)
       let reply = try connection.redis.reply()
-      if isFull, case .error(let reason) = reply, reason.hasPrefix("BODYGONE") { return .refused(bodies: bodies) }
+      if isFull, case .error(let reason) = reply, reason.hasPrefix("BODYGONE") { return .refused }
       return .answered(try writeAnswers(checked(reply)))
     case .transaction(let plain):
       switch try plain.transaction.outcome(on: connection.redis) {
       case .done(let replies): return .done(plain, replies)
-      case .outdated, .refused: return .refused(bodies: [])
+      case .outdated, .refused: return .refused
       }
     }
   }
@@ -182,7 +182,8 @@ package final class WorkerSession {
     case .answered(let answers): return answers
     case .done(let plain, let replies):
       return try plain.answers(plain.transaction.finish(replies, on: connection), rest: writeAnswers)
-    case .refused(let bodies):
+    case .refused:
+      let bodies = writes.compactMap(LargeResult.init)
       // Only submissions may be refused when memory is short: a script may store bodies then, if at the price of a copy.
       for body in bodies {
         var call = connection.command(.body, keyCount: 1, capacity: body.bytes.count + 256)
@@ -226,8 +227,10 @@ package final class WorkerSession {
 
   /// Reads params or results that have keys of their own; nil where one is gone.
   package func bodies(_ keys: [String]) throws -> [[UInt8]?] {
-    for key in keys { connection.redis.append(RedisCommand(words: "GET", key)) }
-    return try keys.map { _ in try reply().bulkValue }
+    var command = RedisCommand(words: "MGET")
+    for key in keys { command.add(key) }
+    connection.redis.append(command)
+    return (try reply().arrayValue ?? []).map(\.bulkValue)
   }
 
   /// Which of the tasks somebody wants stopped.
@@ -304,7 +307,7 @@ package final class WorkerSession {
         !StoredRecord.needsKey(result)
       {
         call.add("C")
-        call.add { taken.appendCompleted(to: &$0, write, result: result) }
+        call.add { taken.appendCompleted(to: &$0, write) }
         continue
       }
       let body = write.body

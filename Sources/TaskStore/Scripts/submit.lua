@@ -13,10 +13,10 @@ if not last then return nil end
 local done, said = string.match(last, '^(%d+) ?(.*)$')
 if number <= tonumber(done) then return { said } end
 
-local room = {}
+local room, tallies = {}, {}
 for type, capacity in string.gmatch(ARGV[4], '(%S+) (%S+)') do
   local sums = tally(type)
-  room[type] = tonumber(capacity) - sums.PENDING - sums.SCHEDULED
+  room[type], tallies[type] = tonumber(capacity) - sums.PENDING - sums.SCHEDULED, sums
 end
 
 -- Who has the keys that are asked for; the first of this call that asks gets one that is free.
@@ -89,8 +89,9 @@ end)
 local answer = { are_all and '' or table.concat(words, ' ') }
 for type, fields in pairs(counts) do
   answer[#answer + 1] = type
-  answer[#answer + 1] = fields.PENDING or -1
-  answer[#answer + 1] = fields.SCHEDULED or -1
+  local sums = tallies[type] or {}
+  answer[#answer + 1] = fields.PENDING or sums.PENDING or -1
+  answer[#answer + 1] = fields.SCHEDULED or sums.SCHEDULED or -1
 end
 call('HSET', P .. 'submits', host, are_all and number or number .. ' ' .. answer[1])
 return answer

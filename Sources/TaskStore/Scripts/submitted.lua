@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Ends the transaction that stores plain tasks (waiting, of normal priority, without key and expiry): it has made their records and a
+-- Ends the transaction that stores plain tasks (waiting, of normal priority, without key and expiry): it has made their records, large params and a
 -- mark in one MSETNX and put them into their queues. Here they are counted, and the call is remembered; or they go again.
 -- It does without the prelude, which costs more than all this.
 -- ARGV: 1 prefix, 2 host, 3 number of this call (each host counts its own), then three for each type: type, how many tasks, the
@@ -15,7 +15,9 @@ if not last or tonumber(number) <= tonumber(done) then
     local queue = P .. 'q:' .. ARGV[i]
     local keys = call('LRANGE', queue, -ARGV[i + 1], -1)
     if keys[#keys] == ARGV[i + 2] then
-      call('DEL', unpack(keys))
+      local gone = {}
+      for at, key in ipairs(keys) do gone[2 * at - 1], gone[2 * at] = key, P .. 'p:' .. string.sub(key, -32) end
+      call('DEL', unpack(gone))
       call('LTRIM', queue, 0, -ARGV[i + 1] - 1)
     end
   end
