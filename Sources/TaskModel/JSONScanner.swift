@@ -120,7 +120,9 @@ package struct JSONScanner {
   package mutating func string() throws(JSONSyntaxError) -> Range<Int> {
     guard take(UInt8(ascii: "\"")) else { throw failure("a string is missing") }
     let start = offset
-    while offset < text.count {
+    while true {
+      skipPlainText()
+      guard offset < text.count else { break }
       let byte = text[offset]
       if byte == UInt8(ascii: "\"") {
         offset += 1
@@ -137,6 +139,28 @@ package struct JSONScanner {
       }
     }
     throw failure("the text ends inside a string")
+  }
+
+  /// Passes ASCII text without quotes, escapes and control characters, eight bytes at once, up to the last seven of the text.
+  ///
+  /// A subtraction borrows into the highest bit of a byte only where the byte was less; what a borrow from there spoils lies
+  /// behind the first hit ("Determine if a word has a byte less than n", Bit Twiddling Hacks).
+  private mutating func skipPlainText() {
+    let bytes = UnsafeRawBufferPointer(text)
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    let highest: UInt64 = 0x8080_8080_8080_8080
+    while offset + 8 <= bytes.count {
+      let word = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
+      let quote = word ^ ones &* UInt64(UInt8(ascii: "\""))
+      let backslash = word ^ ones &* UInt64(UInt8(ascii: "\\"))
+      let control = (word &- ones &* 0x20) & ~word
+      let hits = (word | control | (quote &- ones) & ~quote | (backslash &- ones) & ~backslash) & highest
+      guard hits == 0 else {
+        offset += hits.trailingZeroBitCount >> 3
+        return
+      }
+      offset += 8
+    }
   }
 
   private mutating func escape() throws(JSONSyntaxError) {

@@ -75,6 +75,31 @@ struct JSONScannerTests {
     try JSONScanner.validate(text)
   }
 
+  @Test("Wherever in a string a byte stands, it is judged alike", arguments: 0..<26)
+  func everyByte(_ place: Int) {
+    let start = place + 1
+    for byte in UInt8.min...UInt8.max {
+      var text = Array("\"\(String(repeating: "x", count: 26))\"".utf8)
+      text[start] = byte
+      let expected: JSONSyntaxError? =
+        switch byte {
+        case UInt8(ascii: "\""):
+          JSONSyntaxError(offset: start + 1, reason: "unexpected \"\(place == 25 ? "\"" : "x")\" after the value")
+        case UInt8(ascii: "\\"):
+          // The last one escapes the closing quote.
+          place == 25
+            ? JSONSyntaxError(offset: 28, reason: "the text ends inside a string")
+            : JSONSyntaxError(offset: start, reason: "unknown escape in a string")
+        case 0..<0x20: JSONSyntaxError(offset: start, reason: "a control character stands in a string")
+        case 0x20..<0x80: nil
+        default: JSONSyntaxError(offset: start, reason: "invalid UTF-8")
+        }
+      var met: JSONSyntaxError?
+      do throws(JSONSyntaxError) { try JSONScanner.validate(text) } catch { met = error }
+      #expect(met == expected, "byte \(byte)")
+    }
+  }
+
   @Test("Depth is bounded, whatever the text's length", arguments: ["[", "{\"a\":"])
   func depth(_ opening: String) {
     let closing = opening == "[" ? "]" : "}"
