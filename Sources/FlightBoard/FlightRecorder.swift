@@ -27,10 +27,13 @@ package final class FlightRecorder: @unchecked Sendable {
     roost_board_unmap(memory, slots)
   }
 
-  package func begin(_ slot: Int, _ kind: Flight.Kind, _ task: TaskID, take: UInt32, type: Int) -> Token {
+  /// `millis` is the moment on CLOCK_BOOTTIME.
+  package func begin(
+    _ slot: Int, _ kind: Flight.Kind, _ task: TaskID, take: UInt32, type: Int, at millis: Int64
+  ) -> Token {
     precondition(slot >= 0 && slot < slots, "the board has \(slots) slots")
     var flight = roost_flight(
-      task_high: task.high, task_low: task.low, started_at: roost_boottime_millis(), take: take,
+      task_high: task.high, task_low: task.low, started_at: millis, take: take,
       type: UInt32(truncatingIfNeeded: type), kind: UInt32(kind.rawValue))
     return Token(value: roost_flight_begin(memory, UInt32(slot), &flight))
   }

@@ -8,7 +8,7 @@ struct AccessRule: Sendable {
   private let hosts: Set<String>
   /// Origins beside the API's own whose pages may call it, in lower case.
   private let origins: Set<String>
-  /// `Host` values that most requests have, which need not be taken apart.
+  /// Names that most requests have in `Host`, before their port; such a value need not be taken apart.
   private let usual: [String]
 
   /// - Parameters:
@@ -18,13 +18,13 @@ struct AccessRule: Sendable {
   init(listen: HTTPAddress, hosts: [String], cors: [String]) {
     self.hosts = Set(([listen.host] + hosts).map(Authority.canonical))
     origins = Set(cors.map { $0.lowercased() })
-    usual = [listen.description, "localhost:\(listen.port)"]
+    usual = [String(HTTPAddress(host: listen.host, port: 0).description.dropLast()), "localhost:"]
   }
 
   /// Returns the origin that must be told that it may read the answer; nil when there is none to tell.
   func check(host: String?, origin: String?) throws(Problem) -> String? {
     guard let host else { throw Problem(.forbidden, "the request has no Host header; send one") }
-    if !usual.contains(host) {
+    if !isUsual(host) {
       guard let name = Authority(host)?.host, Authority.isLoopback(name) || hosts.contains(name) else {
         throw Problem(
           .forbidden, "Host \(quoted(host)) is not a name of this server; add it to http.hosts if it shall be")
@@ -37,6 +37,16 @@ struct AccessRule: Sendable {
         .forbidden, "pages of origin \(quoted(origin)) may not call this API; add it to http.cors if they shall")
     }
     return origin
+  }
+
+  /// Whatever the port: it is the one that the client reached, here or in front of a proxy.
+  private func isUsual(_ host: String) -> Bool {
+    usual.contains { name in
+      guard host.hasPrefix(name) else { return false }
+      let port = host.utf8.dropFirst(name.utf8.count)
+      return (1...5).contains(port.count) && port.allSatisfy { (0x30...0x39).contains($0) }
+        && UInt16(Substring(port)) != nil
+    }
   }
 
   private func isOwn(_ origin: String, _ host: String) -> Bool {

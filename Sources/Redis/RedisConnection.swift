@@ -8,7 +8,9 @@ package import TaskModel
 package final class RedisConnection {
   package let address: RedisAddress
   private let context: UnsafeMutablePointer<redisContext>
-  private var pointers: [UnsafePointer<CChar>?] = []
+  private let builder = ReplyBuilder()
+  /// Milliseconds that an answer may take; -1: for ever.
+  private var patience: Int32
 
   /// Connects, signs in, chooses the database and checks the version (Redis 7.0 or Valkey).
   ///
@@ -18,6 +20,7 @@ package final class RedisConnection {
   ) throws(RedisError) {
     self.address = address
     let limit = Self.timeval(connectTimeout)
+    patience = Int32(clamping: connectTimeout.millis)
     let made: UnsafeMutablePointer<redisContext>?
     switch address.endpoint {
     case .tcp(let host, let port): made = redisConnectWithTimeout(host, Int32(port), limit)
@@ -25,10 +28,12 @@ package final class RedisConnection {
     }
     guard let made else { throw .unreachable(address, reason: "out of memory") }
     context = made
+    builder.build(for: made.pointee.reader)
     guard made.pointee.err == 0 else { throw .unreachable(address, reason: failure) }
     redisSetTimeout(context, limit)
     try introduce()
     redisSetTimeout(context, timeout.map(Self.timeval) ?? Glibc.timeval())
+    patience = timeout.map { Int32(clamping: $0.millis) } ?? -1
     // Who waits for ever must still hear that the other machine is gone.
     if timeout == nil, case .tcp = address.endpoint { redisEnableKeepAlive(context) }
   }
@@ -39,26 +44,43 @@ package final class RedisConnection {
 
   /// Adds a command to those that the next `reply` sends.
   package func append(_ command: RedisCommand) {
-    command.bytes.withUnsafeBytes { bytes in
-      var next = bytes.baseAddress?.assumingMemoryBound(to: CChar.self)
-      pointers.removeAll(keepingCapacity: true)
-      for length in command.lengths {
-        pointers.append(next)
-        next = next?.advanced(by: length)
+    for part in [command.head, command.bytes] {
+      part.withUnsafeBytes { bytes in
+        _ = redisAppendFormattedCommand(context, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
       }
-      _ = redisAppendCommandArgv(context, Int32(pointers.count), &pointers, command.lengths)
     }
   }
 
   /// Reads the next answer, after sending what was appended.
   package func reply() throws(RedisError) -> RedisReply {
-    var raw: UnsafeMutableRawPointer?
-    guard redisGetReply(context, &raw) == REDIS_OK, let raw else {
+    try waitForInput()
+    var object: UnsafeMutableRawPointer?
+    guard redisGetReply(context, &object) == REDIS_OK, let reply = builder.finish() else {
       throw .disconnected(reason: failure)
     }
-    defer { freeReplyObject(raw) }
-    return RedisReply(raw.assumingMemoryBound(to: redisReply.self).pointee)
+    return reply
   }
+
+  /// Sends what was appended and waits, unless something that came is not read yet.
+  ///
+  /// In poll(2), because a reader that sleeps in the read of a Unix socket is woken, for nothing, whenever the other end takes
+  /// what it was sent, and waking it costs Redis as much as a small command.
+  private func waitForInput() throws(RedisError) {
+    guard let reader = context.pointee.reader, reader.pointee.pos >= reader.pointee.len else { return }
+    var isSent: Int32 = 0
+    while isSent == 0 {
+      guard redisBufferWrite(context, &isSent) == REDIS_OK else { throw .disconnected(reason: failure) }
+    }
+    var input = pollfd(fd: context.pointee.fd, events: Int16(POLLIN), revents: 0)
+    while true {
+      let count = poll(&input, 1, patience)
+      if count == 0 { throw .disconnected(reason: Self.late) }
+      // Of any other failure the read will tell.
+      if count > 0 || errno != EINTR { return }
+    }
+  }
+
+  private static let late = "no answer in time"
 
   /// Sends one command and waits for its answer; an error answer is thrown.
   package func call(_ command: RedisCommand) throws(RedisError) -> RedisReply {
@@ -113,7 +135,7 @@ package final class RedisConnection {
 
   private var failure: String {
     let code = context.pointee.err
-    if code == REDIS_ERR_IO, errno == EAGAIN { return "no answer in time" }
+    if code == REDIS_ERR_IO, errno == EAGAIN { return Self.late }
     let text = withUnsafeBytes(of: context.pointee.errstr) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     return text.isEmpty ? "error \(code)" : text
   }

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-internal import CHiredis
 
 /// One answer of Redis.
 package enum RedisReply: Sendable, Equatable {
@@ -9,27 +8,6 @@ package enum RedisReply: Sendable, Equatable {
   case bulk([UInt8])
   case array([RedisReply])
   case error(String)
-
-  /// Copies what hiredis parsed.
-  init(_ reply: redisReply) {
-    switch reply.type {
-    case REDIS_REPLY_INTEGER: self = .integer(reply.integer)
-    case REDIS_REPLY_STATUS: self = .status(Self.text(reply))
-    case REDIS_REPLY_STRING: self = .bulk(Array(UnsafeRawBufferPointer(start: reply.str, count: Int(reply.len))))
-    case REDIS_REPLY_ERROR: self = .error(Self.text(reply))
-    case REDIS_REPLY_ARRAY:
-      self = .array(
-        (0..<Int(reply.elements)).map { index in
-          guard let element = reply.element[index] else { return .null }
-          return RedisReply(element.pointee)
-        })
-    default: self = .null
-    }
-  }
-
-  private static func text(_ reply: redisReply) -> String {
-    String(decoding: UnsafeRawBufferPointer(start: reply.str, count: Int(reply.len)), as: UTF8.self)
-  }
 
   /// The number, also where Redis sends it as text.
   package var integerValue: Int64? {

@@ -15,9 +15,7 @@ package struct TaskID: Hashable, Sendable, Comparable, CustomStringConvertible {
 
   /// Reads 32 lowercase hex digits; nil for anything else.
   package init?(_ text: ArraySlice<UInt8>) {
-    guard text.count == 32, let high = Self.half(text.prefix(16)), let low = Self.half(text.suffix(16)) else {
-      return nil
-    }
+    guard text.count == 32, let (high, low) = text.withUnsafeBufferPointer(Self.halves) else { return nil }
     self.init(high: high, low: low)
   }
 
@@ -25,8 +23,8 @@ package struct TaskID: Hashable, Sendable, Comparable, CustomStringConvertible {
     self.init(Array(text)[...])
   }
 
-  private static func half(_ digits: ArraySlice<UInt8>) -> UInt64? {
-    var half: UInt64 = 0
+  private static func halves(_ digits: UnsafeBufferPointer<UInt8>) -> (UInt64, UInt64)? {
+    var (high, low) = (UInt64(0), UInt64(0))
     for digit in digits {
       let value: UInt8
       switch digit {
@@ -34,9 +32,10 @@ package struct TaskID: Hashable, Sendable, Comparable, CustomStringConvertible {
       case UInt8(ascii: "a")...UInt8(ascii: "f"): value = digit - UInt8(ascii: "a") + 10
       default: return nil
       }
-      half = half << 4 | UInt64(value)
+      high = high << 4 | low >> 60
+      low = low << 4 | UInt64(value)
     }
-    return half
+    return (high, low)
   }
 
   package init?(_ text: String) {
@@ -71,9 +70,10 @@ package struct TaskID: Hashable, Sendable, Comparable, CustomStringConvertible {
 
   /// Appends the 32 digits without making a string.
   package func append(to bytes: inout [UInt8]) {
-    let start = bytes.count
-    bytes.append(contentsOf: repeatElement(0, count: 32))
-    bytes.withUnsafeMutableBufferPointer { write(into: UnsafeMutableBufferPointer(rebasing: $0[start...])) }
+    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 32) { digits in
+      write(into: digits)
+      bytes.append(contentsOf: digits)
+    }
   }
 
   private func write(into buffer: UnsafeMutableBufferPointer<UInt8>) {

@@ -17,6 +17,8 @@ final class FinalWatcher: Sendable {
   private struct State {
     var waiters: [TaskID: [Waiter]] = [:]
     var count = 0
+    /// Whether the thread that looks at deadlines waits for the first waiter.
+    var isResting = false
     var isClosed = false
     var interrupter: RedisInterrupter?
   }
@@ -56,15 +58,16 @@ final class FinalWatcher: Sendable {
 
   /// Calls `fire` once, when the task is final or gone, or when `deadline` (of the monotonic clock) has passed.
   func wait(for id: TaskID, until deadline: Int64, _ fire: @escaping @Sendable () -> Void) {
-    let isClosed = state.withLock { state in
+    let (isClosed, isFirst) = state.withLock { state in
       if !state.isClosed {
         state.waiters[id, default: []].append(Waiter(deadline: deadline, fire: fire))
         state.count += 1
       }
-      return state.isClosed
+      defer { state.isResting = false }
+      return (state.isClosed, state.isResting)
     }
     guard !isClosed else { return fire() }
-    state.broadcast()
+    if isFirst { state.broadcast() }
     ask([id])
   }
 
@@ -128,7 +131,11 @@ final class FinalWatcher: Sendable {
   /// Looks ten times a second, and only while somebody waits: waits are long, and a tenth of a second late is no harm.
   private func expire() {
     while true {
-      let isOpen = state.wait { state -> Bool? in state.isClosed ? false : state.count > 0 ? true : nil } ?? false
+      let isOpen =
+        state.wait { state -> Bool? in
+          state.isResting = state.count == 0
+          return state.isClosed ? false : state.isResting ? nil : true
+        } ?? false
       guard isOpen else { return }
       _ = state.wait(until: MonotonicClock.now + 100_000_000) { $0.isClosed ? true : nil }
       let now = MonotonicClock.now

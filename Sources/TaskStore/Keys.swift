@@ -13,6 +13,8 @@ package struct Keys: Sendable {
     recordPrefix = Array("\(self.prefix)t:".utf8)
   }
 
+  /// Bytes of the key of a task's record.
+  package var recordLength: Int { recordPrefix.count + 32 }
   /// Appends the key of a task's record.
   package func appendRecord(_ id: TaskID, to bytes: inout [UInt8]) {
     bytes.append(contentsOf: recordPrefix)

@@ -132,9 +132,9 @@ struct PlainTransaction {
           done.append((taken.typeBytes, entries, 0))
           return done.count - 1
         }()
-      done[index].entries.add { write.id.append(to: &$0) }
+      done[index].entries.add(expecting: 32) { write.id.append(to: &$0) }
       done[index].count += 1
-      records.add { keys.appendRecord(write.id, to: &$0) }
+      records.add(expecting: keys.recordLength) { keys.appendRecord(write.id, to: &$0) }
       records.add { taken.appendCompleted(to: &$0, write) }
       if StoredRecord.needsKey(result) {
         records.add(keys.result(write.id, name: write.resultName))

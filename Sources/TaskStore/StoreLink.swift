@@ -21,13 +21,26 @@ final class StoreLink: Sendable {
     let complete: @Sendable (Answer) -> Void
   }
 
-  struct Pending: Sendable {
+  /// A submission that waits; a class, because it is handed on several times.
+  final class Pending: Sendable {
     let submission: Submission
     let definition: TypeDefinition
     let id: TaskID
     let createdAt: Timestamp
     let deadline: Int64
     let complete: @Sendable (Result<Receipt, TaskStoreError>) -> Void
+
+    init(
+      submission: Submission, definition: TypeDefinition, id: TaskID, createdAt: Timestamp, deadline: Int64,
+      complete: @escaping @Sendable (Result<Receipt, TaskStoreError>) -> Void
+    ) {
+      self.submission = submission
+      self.definition = definition
+      self.id = id
+      self.createdAt = createdAt
+      self.deadline = deadline
+      self.complete = complete
+    }
   }
 
   private struct Mailbox {

@@ -37,10 +37,10 @@ package struct StoredRecord: Sendable {
     case alone = 64
   }
 
-  private let bytes: ArraySlice<UInt8>
+  private let bytes: [UInt8]
 
   /// Nil when this is no record of a format that this version reads.
-  package init?(_ bytes: ArraySlice<UInt8>) {
+  package init?(_ bytes: [UInt8]) {
     guard bytes.count >= Self.headerSize, bytes.first == Self.format else { return nil }
     self.bytes = bytes
     guard State(rawValue: byte(1)) != nil, outcomeStart + outcomeLength <= bytes.count else { return nil }
@@ -81,7 +81,7 @@ package struct StoredRecord: Sendable {
   /// The result, the error, or name and size of the result when it has a key of its own.
   package var outcome: ArraySlice<UInt8> { slice(outcomeStart, outcomeLength) }
   /// The last error of the handler.
-  package var note: ArraySlice<UInt8> { bytes[(bytes.startIndex + outcomeStart + outcomeLength)...] }
+  package var note: ArraySlice<UInt8> { bytes[(outcomeStart + outcomeLength)...] }
   /// The name in the key of a result that has one.
   package var resultName: String {
     String(decoding: outcome.prefix { $0 != UInt8(ascii: " ") }, as: UTF8.self)
@@ -107,10 +107,8 @@ package struct StoredRecord: Sendable {
   /// What an outcome leaves as it is.
   var fenceToParams: ArraySlice<UInt8> { slice(32, outcomeStart - 32) }
 
-  private func byte(_ offset: Int) -> UInt8 { bytes[bytes.startIndex + offset] }
-  private func slice(_ offset: Int, _ count: Int) -> ArraySlice<UInt8> {
-    bytes[bytes.startIndex + offset..<bytes.startIndex + offset + count]
-  }
+  private func byte(_ offset: Int) -> UInt8 { bytes[offset] }
+  private func slice(_ offset: Int, _ count: Int) -> ArraySlice<UInt8> { bytes[offset..<offset + count] }
   private func integer(_ offset: Int, _ size: Int) -> UInt64 {
     var value: UInt64 = 0
     for index in (0..<size).reversed() { value = value << 8 | UInt64(byte(offset + index)) }
@@ -130,23 +128,18 @@ extension StoredRecord {
     let extras = Extras(submission, now: now)
     let json = extras.json
     let due = submission.due?.time(from: now)
-    bytes.append(format)
-    bytes.append((due == nil ? State.pending : .scheduled).rawValue)
-    bytes.append(HandlerPhase.none.rawValue)
-    bytes.append(UInt8(ascii: "0"))
-    bytes.append(paramsInKey ? 1 : 0)
-    bytes.append(contentsOf: repeatElement(0, count: 3))
-    bytes.appendInteger(UInt64(min(maxAttempts, 65_535)), size: 2)
-    bytes.append(contentsOf: repeatElement(0, count: 38))
-    bytes.append(extras.flags)
-    bytes.append(submission.priority.rawValue)
-    bytes.append(UInt8(submission.type.utf8.count))
-    bytes.append(contentsOf: repeatElement(0, count: 9))
-    bytes.appendInteger(UInt64(inline.count), size: 4)
-    bytes.appendInteger(UInt64(json.count), size: 2)
-    bytes.appendInteger(UInt64(now.millis), size: 6)
-    bytes.appendInteger(UInt64(due?.millis ?? 0), size: 6)
-    bytes.append(contentsOf: repeatElement(0, count: 12))
+    var head = RecordHead()
+    head.set(1, (due == nil ? State.pending : .scheduled).rawValue)
+    head.set(4, paramsInKey ? 1 : 0)
+    head.set(8, UInt64(min(maxAttempts, 65_535)), size: 2)
+    head.set(48, extras.flags)
+    head.set(49, submission.priority.rawValue)
+    head.set(50, UInt8(submission.type.utf8.count))
+    head.set(60, UInt64(inline.count), size: 4)
+    head.set(64, UInt64(json.count), size: 2)
+    head.set(66, UInt64(now.millis), size: 6)
+    head.set(72, UInt64(due?.millis ?? 0), size: 6)
+    head.append(StoredRecord.headerSize, to: &bytes)
     bytes.append(contentsOf: submission.type.utf8)
     bytes.append(contentsOf: json)
     bytes.append(contentsOf: inline)
@@ -154,6 +147,29 @@ extension StoredRecord {
 
   /// Whether params or a result of this size get a key of their own.
   package static func needsKey(_ body: [UInt8]) -> Bool { body.count > inlineLimit }
+}
+
+/// The fixed part of a record, filled in place and appended at once; zeros but for what every record begins with.
+struct RecordHead {
+  private var bytes = InlineArray<90, UInt8>(repeating: 0)
+
+  init() {
+    bytes[0] = StoredRecord.format
+    bytes[2] = HandlerPhase.none.rawValue
+    bytes[3] = UInt8(ascii: "0")
+  }
+
+  mutating func set(_ offset: Int, _ value: UInt8) { bytes[offset] = value }
+
+  /// Writes the low `size` bytes, lowest first.
+  mutating func set(_ offset: Int, _ value: UInt64, size: Int) {
+    for index in 0..<size { bytes[offset + index] = UInt8(truncatingIfNeeded: value >> UInt64(index * 8)) }
+  }
+
+  /// Appends the first `count` bytes.
+  func append(_ count: Int, to array: inout [UInt8]) {
+    withUnsafeBytes(of: bytes) { array.append(contentsOf: $0[..<count]) }
+  }
 }
 
 extension [UInt8] {

@@ -40,6 +40,7 @@ package struct Submission: Sendable {
 
   /// The same with all moments as times; nothing is due later than now that was due before.
   func resolved(at now: Timestamp) -> Submission {
+    if due == nil, expires == nil { return self }
     var copy = self
     let time = due?.time(from: now)
     copy.due = time.flatMap { $0 > now ? .at($0) : nil }

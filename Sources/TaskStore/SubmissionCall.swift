@@ -66,7 +66,7 @@ struct SubmissionCall {
     var records = RedisCommand("MSETNX", capacity: tasks.count * 200 + bytes + 128)
     var queues: [(type: String, entries: RedisCommand, count: Int64, last: TaskID)] = []
     for task in tasks {
-      records.add { keys.appendRecord(task.id, to: &$0) }
+      records.add(expecting: keys.recordLength) { keys.appendRecord(task.id, to: &$0) }
       records.add { task.appendRecord(to: &$0) }
       if StoredRecord.needsKey(task.submission.params) {
         records.add(keys.params(task.id))
@@ -81,7 +81,7 @@ struct SubmissionCall {
           queues.append((type, entries, 0, task.id))
           return queues.count - 1
         }()
-      queues[index].entries.add { keys.appendRecord(task.id, to: &$0) }
+      queues[index].entries.add(expecting: keys.recordLength) { keys.appendRecord(task.id, to: &$0) }
       queues[index].count += 1
       queues[index].last = task.id
     }

@@ -200,7 +200,7 @@ extension TaskStore {
       else { return nil }
       return Candidate(
         list: list, position: position, id: id,
-        stored: entries[index + 2].bulkValue.flatMap { StoredRecord($0[...]) }, isLastRead: index + 3 == 3 * wanted)
+        stored: entries[index + 2].bulkValue.flatMap { StoredRecord($0) }, isLastRead: index + 3 == 3 * wanted)
     }
   }
 

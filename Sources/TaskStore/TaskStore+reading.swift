@@ -64,7 +64,7 @@ extension TaskStore {
         result.append(nil)
         continue
       }
-      guard let stored = StoredRecord(bytes[...]) else { throw .unreadable("a task") }
+      guard let stored = StoredRecord(bytes) else { throw .unreadable("a task") }
       result.append(stored)
     }
     return result

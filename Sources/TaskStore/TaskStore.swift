@@ -86,11 +86,13 @@ package final class TaskStore: Sendable {
     }
     let now = clock.now
     let resolved = submission.resolved(at: now)
+    var complete = complete
+    if let next = resolved.next(from: now) { complete = noticing(next, complete) }
     link.submit(
       StoreLink.Pending(
         submission: resolved, definition: definition, id: ids.next(at: now), createdAt: now,
         deadline: MonotonicClock.now + StoreLink.patience,
-        complete: resolved.next(from: now).map { noticing($0, complete) } ?? complete))
+        complete: complete))
   }
 
   /// Heartbeats move what is due, and know what comes next; of what comes sooner they are to be told.

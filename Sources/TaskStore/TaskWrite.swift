@@ -152,15 +152,21 @@ extension TaskWrite {
   }
 
   /// Bytes 5–26 of the new record.
-  func appendBlock(to bytes: inout [UInt8], bodySize: Int) {
-    bytes.append((hasParamsKey ? 1 : 0) | (hasResultKey ? 2 : 0))
-    bytes.append(0)
-    bytes.appendInteger(UInt64(min(attempts, 65_535)), size: 2)
-    bytes.appendInteger(UInt64(min(maxAttempts, 65_535)), size: 2)
-    bytes.appendInteger(0, size: 2)
-    bytes.appendInteger(UInt64(origin), size: 4)
-    bytes.appendInteger(UInt64(bodySize), size: 4)
-    bytes.appendInteger(UInt64(startedAt.millis), size: 6)
+  private func appendBlock(to bytes: inout [UInt8], bodySize: Int) {
+    var head = RecordHead()
+    setBlock(in: &head, bodySize: bodySize)
+    var whole: [UInt8] = []
+    head.append(26, to: &whole)
+    bytes.append(contentsOf: whole[4...])
+  }
+
+  fileprivate func setBlock(in head: inout RecordHead, bodySize: Int) {
+    head.set(4, (hasParamsKey ? 1 : 0) | (hasResultKey ? 2 : 0))
+    head.set(6, UInt64(min(attempts, 65_535)), size: 2)
+    head.set(8, UInt64(min(maxAttempts, 65_535)), size: 2)
+    head.set(12, UInt64(origin), size: 4)
+    head.set(16, UInt64(bodySize), size: 4)
+    head.set(20, UInt64(startedAt.millis), size: 6)
   }
 }
 
@@ -168,12 +174,12 @@ extension StoredRecord {
   /// Appends this record as it stands once the task is completed, for one that was taken and is plain.
   func appendCompleted(to bytes: inout [UInt8], _ write: TaskWrite) {
     let outcome = write.body
-    bytes.append(Self.format)
-    bytes.append(State.completed.rawValue)
-    bytes.append((write.callsHandler ? HandlerPhase.pending : .none).rawValue)
-    bytes.append(UInt8(ascii: "0"))
-    write.appendBlock(to: &bytes, bodySize: outcome.count)
-    bytes.appendInteger(UInt64(write.finishedAt.millis), size: 6)
+    var head = RecordHead()
+    head.set(1, State.completed.rawValue)
+    head.set(2, (write.callsHandler ? HandlerPhase.pending : .none).rawValue)
+    write.setBlock(in: &head, bodySize: outcome.count)
+    head.set(26, UInt64(write.finishedAt.millis), size: 6)
+    head.append(32, to: &bytes)
     bytes.append(contentsOf: fenceToParams)
     bytes.append(contentsOf: outcome)
   }

@@ -276,7 +276,7 @@ package final class WorkerSession {
     return try records.enumerated().map { index, reply in
       let keyEnd = (index + 1) * item - 4
       guard let bytes = reply.bulkValue, keyEnd >= 32, let id = TaskID(flight[keyEnd - 32..<keyEnd]),
-        let record = StoredRecord(bytes[...])
+        let record = StoredRecord(bytes)
       else { throw TaskStoreError.unreadable("a task") }
       return TakenTask(id: id, record: record, ticket: plain.ticket(for: record))
     }

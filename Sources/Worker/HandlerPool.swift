@@ -89,8 +89,8 @@ final class HandlerPool: Sendable {
         state.running[call.id] = call
         return call
       }
-      guard case .some(.some(let call)) = next, core.lease.mayStart() else { return }
-      let flight = core.recorder.begin(slot, .handler, call.id, take: call.take, type: index)
+      guard case .some(.some(let call)) = next, let now = core.lease.mayStart() else { return }
+      let flight = core.recorder.begin(slot, .handler, call.id, take: call.take, type: index, at: now)
       var write: TaskWrite?
       FlightRecorder.flying(flight) { write = call.run() }
       core.recorder.end(slot)

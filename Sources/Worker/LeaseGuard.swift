@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import CSystemShims
+internal import Synchronization
 internal import Threading
 
 /// Says whether this worker may still start tasks.
@@ -16,6 +17,8 @@ final class LeaseGuard: Sendable {
 
   private let half: Int64
   private let state = Monitor(State())
+  /// Up to when tasks may start without a look at the state; changed with it.
+  private let startsUntil = Atomic<Int64>(.min)
 
   init(leaseMillis: Int64) {
     half = leaseMillis / 2
@@ -23,7 +26,7 @@ final class LeaseGuard: Sendable {
 
   /// The lease was made: the moment counts from before that was asked for.
   func confirmed(at millis: Int64) {
-    state.withLock { $0.confirmedAt = max($0.confirmedAt, millis) }
+    state.withLock { confirm(&$0, millis) }
     state.broadcast()
   }
 
@@ -34,24 +37,35 @@ final class LeaseGuard: Sendable {
   func acknowledged(beat: Int64) {
     state.withLock { state in
       guard let at = state.sent[beat] else { return }
-      state.confirmedAt = max(state.confirmedAt, at)
+      confirm(&state, at)
       state.sent = state.sent.filter { $0.key > beat }
     }
     state.broadcast()
   }
 
+  private func confirm(_ state: inout State, _ millis: Int64) {
+    state.confirmedAt = max(state.confirmedAt, millis)
+    if !state.isOver { startsUntil.store(state.confirmedAt + half, ordering: .relaxed) }
+  }
+
   /// Nothing starts any more.
   func end() {
-    state.withLock { $0.isOver = true }
+    state.withLock { state in
+      state.isOver = true
+      startsUntil.store(.min, ordering: .relaxed)
+    }
     state.broadcast()
   }
 
-  /// Waits until a task may start; false if none ever may.
-  func mayStart() -> Bool {
+  /// Waits until a task may start and returns that moment, in milliseconds of CLOCK_BOOTTIME; nil if none ever may.
+  func mayStart() -> Int64? {
+    let now = roost_boottime_millis()
+    if now <= startsUntil.load(ordering: .relaxed) { return now }
     while true {
-      let answer = state.wait(until: MonotonicClock.now + 50_000_000) { [half] state -> Bool? in
-        if state.isOver { return false }
-        return roost_boottime_millis() - state.confirmedAt <= half ? true : nil
+      let answer = state.wait(until: MonotonicClock.now + 50_000_000) { [half] state -> Int64?? in
+        if state.isOver { return .some(nil) }
+        let now = roost_boottime_millis()
+        return now - state.confirmedAt <= half ? .some(now) : nil
       }
       if let answer { return answer }
     }

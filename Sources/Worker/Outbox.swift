@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+internal import TaskModel
 internal import TaskStore
 
 /// Writes that wait to be sent, in turn, with what each is about; two arrays, so that a call gets its writes as they are.
@@ -20,6 +21,8 @@ struct Outbox: Sendable {
   private(set) var about: [About] = []
   /// Of all writes, as far as a call is bounded by it.
   private var byteCount = 0
+  /// When the first retry of a task or handler is due.
+  private(set) var firstDue: Timestamp?
 
   var isEmpty: Bool { writes.isEmpty }
 
@@ -34,6 +37,7 @@ struct Outbox: Sendable {
 
   private mutating func add(_ write: TaskWrite, _ about: About) {
     byteCount += write.byteCount
+    if let due = write.operation.due { firstDue = min(firstDue ?? due, due) }
     writes.append(write)
     self.about.append(about)
   }

@@ -128,9 +128,9 @@ final class Pool: Sendable {
         if state.isOver { return .some(nil) }
         return state.startNext().map { .some($0) }
       }
-      guard case .some(.some(let (attempt, place))) = next, core.lease.mayStart() else { return }
+      guard case .some(.some(let (attempt, place))) = next, let now = core.lease.mayStart() else { return }
       let flight = core.recorder.begin(
-        firstSlot + place, .attempt, attempt.task.id, take: attempt.task.record.take, type: index)
+        firstSlot + place, .attempt, attempt.task.id, take: attempt.task.record.take, type: index, at: now)
       FlightRecorder.flying(flight) {
         attempt.run(flight) { outcome in self.ended(attempt, attempt.end(with: outcome), place, core) }
       }

@@ -179,7 +179,7 @@ final class TakeLoop: Sendable {
 
   /// `emptied` are the batches that Redis has been told are empty.
   private func settle(_ outbox: Outbox, _ answers: [WriteAnswer], _ emptied: [Int64]) {
-    if let due = outbox.writes.lazy.compactMap(\.operation.due).min() {
+    if let due = outbox.firstDue {
       let left = due.millis - core.clock.now.millis
       if left < Self.soonMillis { comesDue(left) }
     }

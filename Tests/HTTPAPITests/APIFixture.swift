@@ -150,7 +150,8 @@ final class TestWorker: @unchecked Sendable {  // @unchecked: each call is await
     let writes = tasks.flatMap { task in
       operations.map { operation in
         TaskWrite(
-          id: task.id, fence: task.record.fence, ticket: task.ticket, operation: operation, attempts: task.record.attempts + 1,
+          id: task.id, fence: task.record.fence, ticket: task.ticket, operation: operation,
+          attempts: task.record.attempts + 1,
           maxAttempts: 1, hasParamsKey: task.record.hasParamsKey, origin: 1, startedAt: task.record.createdAt)
       }
     }

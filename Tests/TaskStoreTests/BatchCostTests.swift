@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Redis
 import TaskModel
 import TaskStore
@@ -32,7 +33,8 @@ struct BatchCostTests {
     _ = try await fixture.submit()
     #expect(
       try calls(fixture) == [
-        "evalsha": 1, "time": 1, "hget": 1, "rpush": 1, "msetnx": 1, "hincrby": 1, "llen": 1, "hset": 1,
+        "multi": 1, "msetnx": 1, "rpush": 1, "evalsha": 1, "exec": 1,
+        "del": 1, "hget": 1, "lindex": 1, "hincrby": 1, "llen": 1, "hset": 1,
       ])
     for _ in 0..<8 { _ = try await fixture.submit() }
 
@@ -41,7 +43,8 @@ struct BatchCostTests {
     #expect(tasks.count == 10)
     #expect(
       try calls(fixture) == [
-        "evalsha": 1, "time": 1, "hget": 1, "hmget": 1, "lrange": 1, "mget": 1, "hset": 1, "mset": 1, "ltrim": 1,
+        "watch": 1, "evalsha": 1,
+        "time": 1, "hget": 1, "get": 1, "hmget": 1, "lrange": 1, "mget": 1, "hset": 1, "mset": 1, "ltrim": 1,
         "hincrby": 1, "llen": 1,
       ])
 
@@ -49,7 +52,40 @@ struct BatchCostTests {
     _ = try session.write(tasks.map { $0.write(.completed(result: .one)) }, emptied: [1])
     #expect(
       try calls(fixture) == [
-        "evalsha": 1, "time": 1, "hget": 1, "mget": 1, "rpush": 1, "mset": 1, "hdel": 1, "hincrby": 2,
+        "multi": 1, "rpush": 1, "mset": 1, "evalsha": 1, "exec": 1, "watch": 1, "get": 1,
+        "hdel": 1, "hincrby": 2,
       ])
+  }
+
+  @Test("The whole life of a batch of 256 takes twelve commands of its clients")
+  func wholeLife() async throws {
+    let redis = try RedisServer()
+    let proxy = try RedisProxy(redis)
+    let fixture = try StoreFixture(on: redis, at: proxy.address)
+    let session = try fixture.session()
+    fixture.store.note(["work": .init(pending: 0, scheduled: 0)])
+    // The connection of the store is busy with the first, so that the others gather.
+    proxy.intercept { request in
+      if request.name == "EXEC" { usleep(200_000) }
+      return .pass
+    }
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<(3 * 256) { group.addTask { _ = try await fixture.submit() } }
+      try await group.waitForAll()
+    }
+    proxy.intercept(nil)
+    let calls = proxy.takeLog().requests.filter { $0.name == "EXEC" }.count
+    let first = try session.take(1, count: 256)
+    _ = proxy.takeLog()
+    let taken = try session.exchange(
+      writes: first.map { $0.write(.completed(result: .one)) }, emptied: [1],
+      takes: [.init(type: "work", queue: .tasks, batch: 2, count: 256)]
+    ).taken[0].tasks
+    #expect(taken.count == 256)
+    let steady = proxy.takeLog().requests.map(\.name)
+    #expect(steady == ["MULTI", "RPUSH", "MSET", "EVALSHA", "EXEC", "WATCH", "EVALSHA"])
+    // Of a submission: MULTI, MSETNX, RPUSH, EVALSHA, EXEC.
+    #expect(calls <= 8)
+    #expect(5 + steady.count == 12)
   }
 }

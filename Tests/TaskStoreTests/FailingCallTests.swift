@@ -95,14 +95,19 @@ struct FailingCallTests {
     #expect(before.lost() == [], "\(prefix) before")
     #expect(before.differences() == [], "\(prefix) before")
     _ = proxy.takeLog()
-    proxy.spoilNext(scene.script, verdict)
+    let middle = spoilNext(scene.script, verdict, proxy, world.fixture)
+    let own = [.take, .complete, .completed].contains(scene.script) ? world.workers.first?.id : nil
     try await scene.act(world)
     let errors = proxy.takeLog().errors
     proxy.intercept(nil)
+    if let seen = middle.withLock({ $0 }) {
+      #expect(seen.unnoticed(since: before, by: own) == [], "\(prefix) right after it failed")
+    }
     if !half { _ = try proxy.deliverLate() }
     try eventually("the store is connected") { world.fixture.store.isConnected }
     let after = try world.fixture.keyspace()
     #expect(after.lost() == [], "\(prefix) after")
+    #expect(after.unnoticed(since: before, by: own) == [], "\(prefix) after")
     if !half { #expect(after.differences() == [], "\(prefix) after") }
 
     let finisher = try TestWorker(world.fixture)
@@ -119,6 +124,28 @@ struct FailingCallTests {
     let left = try world.fixture.keyspace().ofTasks.filter { !(half && $0.hasPrefix("r:")) }
     #expect(left == [], "\(prefix): nothing is left over")
     return errors
+  }
+
+  /// Spoils the next call of the script, and keeps what Redis holds when the next request comes.
+  private func spoilNext(
+    _ script: Script, _ verdict: RedisProxy.Verdict, _ proxy: RedisProxy, _ fixture: StoreFixture
+  ) -> Monitor<Keyspace?> {
+    let middle = Monitor<Keyspace?>(nil)
+    guard case .replace = verdict else {
+      proxy.spoilNext(script, verdict)
+      return middle
+    }
+    let isDone = Monitor(false)
+    proxy.intercept { request in
+      if isDone.withLock({ $0 }) {
+        middle.withLock { if $0 == nil { $0 = try? fixture.keyspace() } }
+        return .pass
+      }
+      guard request.script == script else { return .pass }
+      isDone.withLock { $0 = true }
+      return verdict
+    }
+    return middle
   }
 
   /// The script with the given one of its calls failing.

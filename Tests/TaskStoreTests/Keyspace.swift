@@ -35,6 +35,7 @@ struct Keyspace {
   var flight: Set<Held> = []
   var flightCount = 0
   var leases: [String: String] = [:]
+  var fences: [String: String] = [:]
   var counters: [String: [String: Int]] = [:]
   /// Who has which unique key, by type and key.
   var claims: [String: TaskID] = [:]
@@ -76,7 +77,7 @@ struct Keyspace {
     let rest = parts.count > 1 ? parts[1] : ""
     switch parts[0] {
     case "t":
-      guard let id = TaskID(rest), let record = StoredRecord(values[0][...]) else { return }
+      guard let id = TaskID(rest), let record = StoredRecord(Array(values[0])) else { return }
       records[id] = record
       rounds[id] = (0..<4).reduce(0) { $0 | Int(values[0][44 + $1]) << (8 * $1) }
     case "q", "qh", "ql", "sq", "hq":
@@ -104,6 +105,7 @@ struct Keyspace {
       }
     case "leases":
       for index in stride(from: 0, to: texts.count, by: 2) { leases[texts[index]] = texts[index + 1] }
+    case "fence": fences[rest] = texts[0]
     case "n":
       for index in stride(from: 0, to: texts.count, by: 2) {
         counters[rest, default: [:]][texts[index]] = Int(texts[index + 1])
@@ -156,6 +158,20 @@ struct Keyspace {
     return problems
   }
 
+  /// Tasks that a worker had and that were changed since `before` though its fence was not: it would complete them blindly.
+  ///
+  /// `worker` may have changed those it has, and knows.
+  func unnoticed(since before: Keyspace, by worker: String? = nil) -> [String] {
+    before.records.compactMap { id, record in
+      let holder = before.worker(record)
+      let isActive = record.state == .taken || record.state == .running
+      guard isActive, holder != worker, everything["t:\(id)"] != before.everything["t:\(id)"],
+        fences[holder] == before.fences[holder]
+      else { return nil }
+      return "\(holder), who had \(id), cannot know that it is \(records[id].map { "\($0.state)" } ?? "gone") now"
+    }
+  }
+
   private func isKept(_ key: String) -> Bool { everything[key].map { !$0.isTemporary } ?? false }
 
   /// Counters, sets of running tasks and keys beside records that do not agree with the records (invariant h).
@@ -199,7 +215,7 @@ struct Keyspace {
   var ofTasks: [String] {
     let kinds: Set = [
       "t", "p", "r", "g", "l", "k", "q", "qh", "ql", "sq", "hq", "due", "hdue", "away", "run", "exp", "done", "dead",
-      "flight", "ctl",
+      "flight", "ctl", "new",
     ]
     return everything.filter { key, value in
       kinds.contains(String(key.prefix { $0 != ":" })) && !value.isTemporary

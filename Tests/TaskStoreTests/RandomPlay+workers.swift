@@ -10,6 +10,7 @@ extension RandomPlay {
   func take(from queue: WorkerSession.Queue) throws {
     let handlers = queue == .handlers
     let index = anyWorker()
+    actor = workers[index].id
     let type = anyType()
     workers[index].lastBatch += 1
     let batch = workers[index].lastBatch
@@ -62,6 +63,7 @@ extension RandomPlay {
   /// Writes something about one to three of the tasks that a worker holds.
   func write() throws {
     let index = anyWorker()
+    actor = workers[index].id
     var writes: [TaskWrite] = []
     var expectations: [WriteAnswer] = []
     var emptied = Set(workers[index].held.map(\.batch))

@@ -50,6 +50,9 @@ final class RandomPlay {
   /// Tasks as they were taken once; the fences of most are outdated.
   var taken: [(worker: Int, id: String, task: TakenTask)] = []
   var step = ""
+  /// The worker whose connection for tasks made the step, if one did.
+  var actor: String?
+  private var last: Keyspace?
   var problems: [String] = []
 
   init(seed: UInt64) throws {
@@ -75,6 +78,7 @@ final class RandomPlay {
   func anyWorker() -> Int { Int.random(in: 0..<workers.count, using: &random) }
 
   func next() async throws {
+    actor = nil
     switch Int.random(in: 0..<114, using: &random) {
     case 0..<15: if tasks.count < 30 { try await submit() }
     case 100..<102: try await pause()
@@ -115,6 +119,11 @@ final class RandomPlay {
   func check() throws {
     let keyspace = try Keyspace(connection, prefix: fixture.store.keys.prefix)
     hold(keyspace.lost() == [], "\(keyspace.lost())")
+    if let last {
+      let unnoticed = keyspace.unnoticed(since: last, by: actor)
+      hold(unnoticed == [], "\(unnoticed)")
+    }
+    last = keyspace
     hold(keyspace.differences() == [], "\(keyspace.differences())")
     hold(Set(keyspace.records.keys) == Set(tasks.keys))
     hold(keyspace.claims == claims, "keys: \(keyspace.claims), not \(claims)")

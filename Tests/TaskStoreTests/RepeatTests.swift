@@ -7,7 +7,10 @@ import Testing
 
 @Suite("Repeated and late calls")
 struct RepeatTests {
-  @Test("A call that Redis gets twice leaves everything as one does", arguments: ScriptScene.all)
+  /// completed.lua is part of a transaction that Redis refuses when it comes late.
+  @Test(
+    "A call that Redis gets twice leaves everything as one does",
+    arguments: ScriptScene.all.filter { $0.script != .completed })
   func repeats(scene: ScriptScene) async throws {
     let redis = try RedisServer()
     let proxy = try RedisProxy(redis)
@@ -23,7 +26,7 @@ struct RepeatTests {
       let answer = try raw.exchange(call.bytes)
       #expect(!answer.hasPrefix("-"), "\(answer)")
       switch scene.script {
-      case .submit: #expect(answer.hasPrefix("*1\r\n$"), "what was said, and nothing stored")
+      case .submit, .submitted: #expect(answer.hasPrefix("*1\r\n$"), "what was said, and nothing stored")
       case .hello: #expect(answer == "$-1\r\n", "the epoch is used up")
       case .reap: #expect(answer == ":0\r\n")
       default: break

@@ -16,7 +16,7 @@ extension ScriptScene {
       cancel, cancelTaken, cancelScheduled, cancelDetached, retry, retryKeyed, delete, deleteKeyed, recall, resume,
       fire,
       fireFull, retain, watch, register, heartbeatExpiry, completeExpiring,
-    ] + losses
+    ] + losses + plain
 
   static let submit = ScriptScene(script: .submit, name: "new tasks", prepare: { _ in }) { world in
     async let first = world.fixture.submit()

@@ -11,6 +11,8 @@ package final class RedisProxy: Sendable {
     /// The script it calls, if it calls one.
     package let script: Script?
     package let name: String
+    /// The scripts that are called with it: its own, or of EXEC those of the transaction; none before EXEC.
+    package let done: [Script]
     package let bytes: [UInt8]
     /// Where the digest stands in `bytes`.
     fileprivate let digest: Range<Int>?
@@ -26,7 +28,7 @@ package final class RedisProxy: Sendable {
     case loseAnswer
     /// The connection breaks in the middle of the answer.
     case cutAnswer
-    /// The connection breaks; Redis gets it when `deliverLate` is called.
+    /// The connection breaks; Redis gets it, and what was sent behind it, when `deliverLate` is called.
     case delay
   }
 
@@ -34,7 +36,7 @@ package final class RedisProxy: Sendable {
     var intercept: (@Sendable (Request) -> Verdict)?
     var requests: [Request] = []
     var errors: [String] = []
-    var late: [[UInt8]] = []
+    var late: [(redis: RawRedis, requests: [[UInt8]])] = []
   }
 
   package let address: RedisAddress
@@ -81,11 +83,15 @@ package final class RedisProxy: Sendable {
     }
   }
 
-  /// Does something to the next call of a script, and lets all others pass.
+  /// Does something to the next call of a script, or to the transaction it is part of, and lets all others pass.
   package func spoilNext(_ script: Script, _ verdict: Verdict) {
     let isDone = Monitor(false)
     intercept { request in
-      guard request.script == script else { return .pass }
+      if case .replace = verdict {
+        guard request.script == script else { return .pass }
+      } else {
+        guard request.done.contains(script) else { return .pass }
+      }
       return isDone.withLock { done in
         defer { done = true }
         return done ? .pass : verdict
@@ -99,26 +105,26 @@ package final class RedisProxy: Sendable {
       defer { state.late = [] }
       return state.late
     }
-    let redis = try RawRedis(path: upstream)
-    return try late.map { try redis.exchange($0) }
+    return try late.flatMap { redis, requests in try requests.map { try redis.exchange($0) } }
   }
 
   private func serve(_ client: Int32) {
     defer { close(client) }
     guard let redis = try? RawRedis(path: upstream) else { return }
     var buffer: [UInt8] = []
+    var queued: [Script]?
     while true {
       while let end = RawRedis.end(ofReply: buffer, at: 0) {
-        let request = parse(Array(buffer[..<end]))
+        let request = parse(Array(buffer[..<end]), &queued)
         buffer.removeFirst(end)
-        guard forward(request, to: redis, from: client) else { return }
+        guard forward(request, to: redis, from: client, behind: buffer) else { return }
         if request.name == "SUBSCRIBE" { return pump(redis.descriptor, client) }
       }
       guard RawRedis.fill(&buffer, from: client) else { return }
     }
   }
 
-  private func forward(_ request: Request, to redis: RawRedis, from client: Int32) -> Bool {
+  private func forward(_ request: Request, to redis: RawRedis, from client: Int32, behind: [UInt8]) -> Bool {
     let verdict =
       state.withLock { state in
         state.requests.append(request)
@@ -130,13 +136,18 @@ package final class RedisProxy: Sendable {
     case .replace(let digest): if let range = request.digest { bytes.replaceSubrange(range, with: digest.utf8) }
     case .loseRequest: return false
     case .delay:
-      state.withLock { $0.late.append(bytes) }
+      var requests = [bytes]
+      var at = 0
+      while let end = RawRedis.end(ofReply: behind, at: at) {
+        requests.append(Array(behind[at..<end]))
+        at = end
+      }
+      state.withLock { [requests] in $0.late.append((redis, requests)) }
       return false
     }
     guard let answer = try? redis.exchangeBytes(bytes) else { return false }
-    if answer.first == UInt8(ascii: "-") {
-      state.withLock { $0.errors.append(String(decoding: answer, as: UTF8.self)) }
-    }
+    let errors = RawRedis.errors(answer)
+    if !errors.isEmpty { state.withLock { $0.errors += errors } }
     switch verdict {
     case .loseAnswer: return false
     case .cutAnswer:
@@ -147,14 +158,21 @@ package final class RedisProxy: Sendable {
     return RawRedis.send(answer, to: client)
   }
 
-  private func parse(_ bytes: [UInt8]) -> Request {
+  private func parse(_ bytes: [UInt8], _ queued: inout [Script]?) -> Request {
     let words = RawRedis.words(bytes)
     let name = words.first.map { String(decoding: bytes[$0], as: UTF8.self) } ?? ""
-    guard name == "EVALSHA", words.count > 1 else {
-      return Request(script: nil, name: name, bytes: bytes, digest: nil)
+    var (script, digest): (Script?, Range<Int>?)
+    if name == "EVALSHA", words.count > 1 {
+      digest = words[1]
+      script = scripts[String(decoding: bytes[words[1]], as: UTF8.self)]
     }
-    let digest = String(decoding: bytes[words[1]], as: UTF8.self)
-    return Request(script: scripts[digest], name: name, bytes: bytes, digest: words[1])
+    var done: [Script] = []
+    switch name {
+    case "MULTI": queued = []
+    case "EXEC": (done, queued) = (queued ?? [], nil)
+    default: if queued != nil { queued? += [script].compactMap(\.self) } else { done = [script].compactMap(\.self) }
+    }
+    return Request(script: script, name: name, done: done, bytes: bytes, digest: digest)
   }
 
   private func pump(_ from: Int32, _ to: Int32) {
@@ -174,8 +192,8 @@ package struct ProxyError: Error, CustomStringConvertible {
   package init(_ description: String) { self.description = description }
 }
 
-/// A connection on which bytes go as they are; it belongs to the thread that uses it.
-package final class RawRedis {
+/// A connection on which bytes go as they are.
+package final class RawRedis: @unchecked Sendable {  // @unchecked: used by one thread at a time
   package let descriptor: Int32
   private var buffer: [UInt8] = []
 
@@ -221,6 +239,18 @@ package final class RawRedis {
     guard count > 0 else { return false }
     buffer.append(contentsOf: part[..<count])
     return true
+  }
+
+  /// The errors in an answer, also those of commands in a transaction.
+  static func errors(_ answer: [UInt8]) -> [String] {
+    let isTransaction = answer.first == UInt8(ascii: "*")
+    var at = isTransaction ? line(answer, 0)?.next ?? answer.count : 0
+    var errors: [String] = []
+    while at < answer.count, let end = end(ofReply: answer, at: at) {
+      if answer[at] == UInt8(ascii: "-") { errors.append(String(decoding: answer[at..<end], as: UTF8.self)) }
+      at = end
+    }
+    return errors
   }
 
   /// Where a request or an answer ends that begins at `start`; nil when it is not all there.

@@ -38,7 +38,8 @@ struct SessionTests {
 
   private func write(_ operation: TaskWrite.Operation, of task: TakenTask) -> TaskWrite {
     TaskWrite(
-      id: task.id, fence: task.record.fence, ticket: task.ticket, operation: operation, attempts: 1, maxAttempts: 1, hasParamsKey: false,
+      id: task.id, fence: task.record.fence, ticket: task.ticket, operation: operation, attempts: 1, maxAttempts: 1,
+      hasParamsKey: false,
       origin: 0, startedAt: clock.now)
   }
 

@@ -34,6 +34,10 @@ struct BenchTable {
     Column(head: "p95 ms", figure: .p95Millis, digits: 3),
     Column(head: "p99 ms", figure: .p99Millis, digits: 3),
     Column(head: "max ms", figure: .maxMillis, digits: 3),
+    Column(head: "Redis µs", figure: .redisMicrosPerTask),
+    Column(head: "host µs", figure: .hostMicrosPerTask),
+    Column(head: "worker µs", figure: .workerMicrosPerTask),
+    Column(head: "calls", figure: .redisCallsPerTask, digits: 1),
   ]
   private static let idle = [
     Column(head: "host core %", figure: .hostCorePercent, digits: 2),

@@ -19,14 +19,18 @@ extension Bench {
     defer { load.close() }
     let slow = options.isSlow ? SlowLoad(load.store, host, options) : nil
     defer { slow?.end() }
-    let before = try meter.completed()
+    try warmUp(load, meter)
+    let first = try meter.completed()
+    let before = try meter.read()
     let store = try overStore(load.store)
+    let between = try meter.read()
     let http = try overHTTP(host)
+    let after = try meter.read()
     // Both were told that their tasks are final; they completed if as many did.
-    try load.wait(untilCompleted: before + 2 * tasks)
+    try load.wait(untilCompleted: first + 2 * tasks)
     return (
-      .percentiles(of: store).merging(meter.residents()) { $1 }.merging([.tasks: Double(tasks)]) { $1 },
-      .percentiles(of: http)
+      meter.figures(before, between, tasks: tasks, countsOwn: true).merging(.percentiles(of: store)) { $1 },
+      meter.figures(between, after, tasks: tasks, countsOwn: false).merging(.percentiles(of: http)) { $1 }
     )
   }
 

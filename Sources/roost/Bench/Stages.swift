@@ -54,7 +54,7 @@ struct Bench {
     let load = try StoreLoad(host, meter)
     defer { load.close() }
     let params = options.paramsText
-    try warmUp(load, meter, params)
+    try warmUp(load, meter)
     try host.pause()
     let first = try meter.completed()
     let waiting = max(options.backlog, options.tasks)
@@ -77,7 +77,7 @@ struct Bench {
     let load = try StoreLoad(host, meter)
     defer { load.close() }
     let params = options.paramsText
-    try warmUp(load, meter, params)
+    try warmUp(load, meter)
     try host.pause()
     try load.submit(options.backlog, params)
     try host.resume()
@@ -92,10 +92,10 @@ struct Bench {
     return meter.figures(before, try meter.read(), tasks: options.tasks, countsOwn: true)
   }
 
-  private func warmUp(_ load: StoreLoad, _ meter: Meter, _ params: [UInt8]) throws(CommandError) {
+  func warmUp(_ load: StoreLoad, _ meter: Meter) throws(CommandError) {
     let first = try meter.completed()
     try meter.learnSenders { () throws(CommandError) in
-      try load.submit(warmUp, params)
+      try load.submit(warmUp, options.paramsText)
       try load.wait(untilCompleted: first + warmUp)
     }
   }

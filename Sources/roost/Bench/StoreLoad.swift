@@ -29,12 +29,12 @@ final class StoreLoad {
     self.meter = meter
     store = TaskStore(address: host.address, prefix: host.prefix, name: "bench")
     store.start(types: [])
-    heartbeat = Heartbeat(store)
     let end = MonotonicClock.millis + 10_000
     while !store.isConnected {
       guard MonotonicClock.millis < end else { throw .failed("the store does not connect to Redis") }
       usleep(1000)
     }
+    do throws(RedisError) { heartbeat = try Heartbeat(store) } catch { throw .failed(error.description) }
   }
 
   func close() {
@@ -91,18 +91,22 @@ final class StoreLoad {
   private static let patience: Int64 = 60_000
 }
 
-/// Says every second that this process lives, so that no host takes its registration for one left behind.
+/// Does every second what a host's heartbeat does for its store: Redis hears that it lives, and it hears how much waits.
 private final class Heartbeat {
   private let isOver = Monitor(false)
   private let thread: NativeThread
 
-  init(_ store: TaskStore) {
+  /// The first one is over when it returns: a store that knows of no backlog asks for it with each call.
+  init(_ store: TaskStore) throws(RedisError) {
+    // Handed over to the thread.
+    nonisolated(unsafe) let redis = try Housekeeping(to: store.address, keys: store.keys)
+    @Sendable func beat() throws(RedisError) {
+      store.note(try redis.beat(host: store.hostID, types: [BenchHost.type], workers: []).backlogs)
+    }
+    try beat()
     thread = NativeThread(name: "heartbeat") { [isOver] in
-      let redis = try? Housekeeping(to: store.address, keys: store.keys)
-      while isOver.wait(until: MonotonicClock.now + 1_000_000_000, { $0 ? true : nil }) == nil {
-        // One that is missed does no harm.
-        _ = try? redis?.beat(host: store.hostID, types: [], workers: [])
-      }
+      // One that is missed does no harm.
+      while isOver.wait(until: MonotonicClock.now + 1_000_000_000, { $0 ? true : nil }) == nil { try? beat() }
     }
   }
 

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+import Redis
+import TaskModel
+import TaskStore
+import TestSupport
+import Testing
+import Threading
+
+@Suite("Submissions past the script")
+struct PlainSubmissionTests {
+  private func proxied() throws -> (proxy: RedisProxy, fixture: StoreFixture) {
+    let redis = try RedisServer()
+    let proxy = try RedisProxy(redis)
+    let fixture = try StoreFixture(on: redis, at: proxy.address, types: [StoreFixture.type, StoreFixture.telling])
+    let none = Housekeeping.Backlog(pending: 0, scheduled: 0)
+    fixture.store.note(["work": none, "telling": none])
+    _ = proxy.takeLog()
+    return (proxy, fixture)
+  }
+
+  private func names(_ proxy: RedisProxy) -> [String] {
+    proxy.takeLog().requests.map { $0.script?.rawValue ?? $0.name }
+  }
+
+  private let past = ["MULTI", "MSETNX", "RPUSH", "submitted", "EXEC"]
+
+  /// Every id that was answered is stored and in its queue once, and nothing else is.
+  private func check(_ fixture: StoreFixture, _ ids: [TaskID], once: Bool = true) throws {
+    let keyspace = try fixture.keyspace()
+    let queue = keyspace.places["q"] ?? []
+    #expect(Set(keyspace.records.keys) == Set(ids))
+    #expect(once ? queue.sorted() == ids.sorted() : Set(queue) == Set(ids))
+    #expect(keyspace.lost() == [])
+    #expect(keyspace.differences() == [])
+    #expect(keyspace.everything.keys.allSatisfy { !$0.hasPrefix("new:") })
+  }
+
+  @Test("Plain tasks are stored by a transaction; others, and all where a type may be full, by the script")
+  func chooses() async throws {
+    let (proxy, fixture) = try proxied()
+    var ids = [try await fixture.submit()]
+    #expect(names(proxy) == past)
+    ids.append(
+      try await fixture.submit {
+        $0.trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        $0.timeout = .seconds(1)
+      })
+    #expect(names(proxy) == past)
+    for more: @Sendable (inout Submission) -> Void in [
+      { $0.priority = .low }, { $0.key = "k" }, { $0.expires = .after(.seconds(60)) }, { $0.due = .after(.seconds(60)) },
+    ] {
+      _ = try await fixture.submit(more)
+      #expect(names(proxy) == ["submit"])
+    }
+    _ = try await fixture.submit(String(decoding: [UInt8].text(2000), as: UTF8.self))
+    #expect(names(proxy) == ["SET", "submit"])
+    fixture.store.note(["work": .init(pending: StoreFixture.type.queueCapacity, scheduled: 0)])
+    _ = try await fixture.submit()
+    #expect(names(proxy) == ["submit"])
+    #expect(try fixture.keyspace().lost() == [])
+    #expect(try fixture.keyspace().differences() == [])
+    #expect(try fixture.keyspace().places["q"]?.prefix(2) == ids[...])
+  }
+
+  @Test("What a transaction has stored is counted and woken for, also when Redis has forgotten the script in it")
+  func forgotten() async throws {
+    let (proxy, fixture) = try proxied()
+    try fixture.command("SCRIPT", "FLUSH")
+    let id = try await fixture.submit()
+    #expect(names(proxy).filter { $0 == "submitted" || $0 == "submit" } == ["submitted", "submitted"])
+    try check(fixture, [id])
+    #expect(try fixture.command("LLEN", fixture.store.keys.wake("work")) == .integer(1))
+    let second = try await fixture.submit()
+    try check(fixture, [id, second])
+  }
+
+  @Test("When Redis is full, a transaction is refused and leaves nothing")
+  func full() async throws {
+    let (proxy, fixture) = try proxied()
+    try fixture.command("CONFIG", "SET", "maxmemory", "1")
+    await #expect(throws: TaskStoreError.outOfMemory) { try await fixture.submit() }
+    #expect(names(proxy) == past)
+    try check(fixture, [])
+    try fixture.command("CONFIG", "SET", "maxmemory", "0")
+    try check(fixture, [try await fixture.submit()])
+  }
+
+  @Test("A host that was forgotten stores its tasks under a new name, and once")
+  func forgottenHost() async throws {
+    let (proxy, fixture) = try proxied()
+    let first = try await fixture.submit()
+    try fixture.housekeeping().reap(fixture.store.hostID)
+    _ = proxy.takeLog()
+    let second = try await fixture.submit()
+    #expect(names(proxy).contains("submitted"))
+    try check(fixture, [first, second])
+  }
+
+  @Test(
+    "Wherever the connection breaks, each task that was answered is stored once", arguments: 0..<5,
+    [RedisProxy.Verdict.loseRequest, .loseAnswer, .cutAnswer])
+  func breaks(at point: Int, how verdict: RedisProxy.Verdict) async throws {
+    let (proxy, fixture) = try proxied()
+    let first = try await fixture.submit()
+    let count = Monitor(0)
+    proxy.intercept { _ in
+      let number = count.withLock { count in
+        defer { count += 1 }
+        return count
+      }
+      return number == point ? verdict : .pass
+    }
+    let second = try await fixture.submit(type: "telling")
+    proxy.intercept(nil)
+    try check(fixture, [first, second])
+  }
+
+  @Test("A transaction that comes after its own repeat stores nothing, even where the task was deleted since")
+  func late() async throws {
+    for isDeleted in [false, true] {
+      let (proxy, fixture) = try proxied()
+      proxy.spoilNext(.submitted, .delay)
+      let id = try await fixture.submit()
+      if isDeleted {
+        _ = try await fixture.store.cancel(id, within: .zero)
+        try await fixture.store.delete(id)
+        try fixture.retainNothing()
+      }
+      let answers = try proxy.deliverLate()
+      #expect(answers.last?.hasPrefix("*3\r\n:\(isDeleted ? 1 : 0)\r\n") == true, "\(answers)")
+      #expect(try fixture.keyspace().records.count == (isDeleted ? 0 : 1))
+      #expect(try fixture.keyspace().lost() == [])
+      #expect(try fixture.keyspace().differences() == [])
+      #expect(try fixture.keyspace().everything.keys.allSatisfy { !$0.hasPrefix("new:") })
+      let session = try fixture.session()
+      #expect(try session.take(1).map(\.id) == (isDeleted ? [] : [id]))
+    }
+  }
+
+  @Test("Where a command of the transaction fails, its tasks are not said to be stored")
+  func failingCommand() async throws {
+    let (_, fixture) = try proxied()
+    try fixture.command("SET", "\(fixture.store.keys.prefix)q:work", "not a list")
+    await #expect(throws: TaskStoreError.self) { try await fixture.submit() }
+    #expect(try fixture.command("HGET", fixture.store.keys.submits, fixture.store.hostID) == .bulk(Array("0".utf8)))
+    try fixture.command("DEL", "\(fixture.store.keys.prefix)q:work")
+    try eventually("the store is connected again") { fixture.store.isConnected }
+    let id = try await fixture.submit()
+    #expect(try fixture.session().take(1).map(\.id) == [id])
+  }
+}

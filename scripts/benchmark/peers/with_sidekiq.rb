@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+# Both sides of Sidekiq: loaded by its workers, and run to submit as many jobs as each line of the input says.
+require 'sidekiq'
+
+Sidekiq.configure_server { |config| config.redis = { path: ENV.fetch('BENCH_REDIS'), size: 15 } }
+Sidekiq.configure_client { |config| config.redis = { path: ENV.fetch('BENCH_REDIS') } }
+Sidekiq.logger.level = Logger::ERROR
+Redis.silence_deprecations = true if Redis.respond_to?(:silence_deprecations=)
+
+def nanos = Process.clock_gettime(Process::CLOCK_MONOTONIC, :nanosecond)
+
+class Echo
+  include Sidekiq::Worker
+  RAN = File.open("#{ENV.fetch('BENCH_WORK')}/ran.#{Process.pid}", 'ab').tap { |file| file.sync = true }
+
+  def perform(job)
+    RAN.write([job['sent'], nanos].pack('q<q<'))
+  end
+end
+
+if $PROGRAM_NAME == __FILE__
+  if ARGV == ['--version']
+    puts Sidekiq::VERSION
+  else
+    $stdout.sync = true
+    $stdin.each_line do |line|
+      jobs = Array.new(line.to_i) { [{ 'sent' => nanos, 'text' => 'x' * 60 }] }
+      Sidekiq::Client.push_bulk('class' => Echo, 'args' => jobs)
+      puts 'ok'
+    end
+  end
+end
