@@ -213,7 +213,8 @@ final class StoreLink: Sendable {
       } else if !again.isEmpty || !round.submit.isEmpty {
         try connection.load()
       }
-      if round.submit.isEmpty { round.isRepeat = false }
+      // Large params that go before a forgotten script are there already.
+      round.isRepeat = !round.submit.isEmpty
     }
   }
 

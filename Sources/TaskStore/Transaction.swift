@@ -34,9 +34,15 @@ struct Transaction {
     switch try redis.reply() {
     case .array(let replies) where replies.count == commands.count && refusal == nil: return .done(replies)
     case .null: return .outdated
-    case .error(let reason) where reason.hasPrefix("EXECABORT"): return .refused(refusal ?? reason)
+    case .error(let reason) where reason.hasPrefix("EXECABORT"): return .refused(refusal ?? Self.cause(of: reason))
     case let reply: throw .disconnected(reason: "a transaction was answered \(reply)")
     }
+  }
+
+  /// Why EXEC itself was refused: memory may have run short while the commands were queued.
+  private static func cause(of reason: String) -> String {
+    let words = "EXECABORT Transaction discarded because of: "
+    return reason.hasPrefix(words) ? String(reason.dropFirst(words.count)) : reason
   }
 
   /// Calls the scripts that Redis had forgotten, and returns the answers to all commands; to be called when every answer to

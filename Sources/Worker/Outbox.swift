@@ -59,6 +59,7 @@ struct Outbox: Sendable {
     writes.removeFirst(next.writes.count)
     about.removeFirst(next.writes.count)
     byteCount -= next.byteCount
+    firstDue = writes.lazy.compactMap(\.operation.due).min()
     return next
   }
 }

@@ -164,8 +164,8 @@ struct Keyspace {
   func unnoticed(since before: Keyspace, by worker: String? = nil) -> [String] {
     before.records.compactMap { id, record in
       let holder = before.worker(record)
-      let isActive = record.state == .taken || record.state == .running
-      guard isActive, holder != worker, everything["t:\(id)"] != before.everything["t:\(id)"],
+      // One that runs was marked by its worker, which looks at it from then on.
+      guard record.state == .taken, holder != worker, everything["t:\(id)"] != before.everything["t:\(id)"],
         fences[holder] == before.fences[holder]
       else { return nil }
       return "\(holder), who had \(id), cannot know that it is \(records[id].map { "\($0.state)" } ?? "gone") now"

@@ -55,13 +55,14 @@ struct Disturbance: Sendable, CustomTestStringConvertible {
 struct PlainCompletionTests {
   /// A worker that has two tasks in batch 1, on a connection through the proxy, and watches its fence.
   private struct Scene {
-    let redis = try! RedisServer()  // a test without Redis has failed anyway
+    let redis: RedisServer
     let proxy: RedisProxy
     let fixture: StoreFixture
     let session: WorkerSession
     let tasks: [TakenTask]
 
     init(count: Int = 2) async throws {
+      redis = try RedisServer()
       proxy = try RedisProxy(redis)
       fixture = try StoreFixture(on: redis, at: proxy.address)
       for _ in 0..<count { _ = try await fixture.submit() }
@@ -86,7 +87,8 @@ struct PlainCompletionTests {
   func undisturbed() async throws {
     let scene = try await Scene()
     for (index, task) in scene.tasks.enumerated() {
-      #expect(try scene.session.write([task.write(.completed(result: .one))], emptied: index == 1 ? [1] : []) == [.written])
+      let emptied: [Int64] = index == 1 ? [1] : []
+      #expect(try scene.session.write([task.write(.completed(result: .one))], emptied: emptied) == [.written])
       #expect(scene.commands() == past)
     }
     #expect(try scene.fixture.keyspace().unfinished == [])

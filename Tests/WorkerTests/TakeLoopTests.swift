@@ -16,7 +16,7 @@ struct TakeLoopTests {
     let worker = try WorkerFixture()
     let cut = Lock(1)
     worker.proxy.intercept { request in
-      guard request.name.uppercased() == "GET" else { return .pass }
+      guard request.name == "MGET" else { return .pass }
       return cut.withLock { left in
         defer { left -= 1 }
         return left > 0 ? .loseAnswer : .pass
@@ -36,7 +36,7 @@ struct TakeLoopTests {
   @Test("Outcomes whose answer was lost are repeated, and each handler is called once")
   func lostAnswer() async throws {
     let worker = try WorkerFixture()
-    worker.proxy.spoilNext(.complete, .loseAnswer)
+    worker.proxy.spoilNext(.completed, .loseAnswer)
     var ids: [TaskID] = []
     for number in 0..<20 { ids.append(try await worker.submit("\(number)")) }
     for (number, id) in ids.enumerated() {

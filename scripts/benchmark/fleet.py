@@ -78,9 +78,10 @@ class Connection:
         while self.buffer and self.handlers:
             handler, unread = self.handlers[0]
             if unread:
-                if not self.buffer.endswith(PONG):
+                end = self.buffer.find(PONG) + len(PONG)
+                if end < len(PONG):
                     return
-                answer, end = bytes(self.buffer), len(self.buffer)
+                answer = bytes(self.buffer[:end])
             else:
                 try:
                     answer, end = parse(self.buffer, 0)
@@ -162,15 +163,26 @@ class Host:
     def beaten(self, answer):
         self.is_beating = False
         now = time.monotonic()
+        if self.fleet.limit is not None:
+            self.trim(answer)
         for id_ in list(self.fleet.dead):
-            at = answer.find(id_.encode())
-            if at < 0:
-                self.sightings.pop(id_, None)
+            # Its count stands still since it died, which need not be read from each answer.
+            if now - self.sightings.setdefault(id_, now) <= LEASE:
                 continue
-            since = self.sightings.setdefault(id_, now)
-            if now - since > LEASE:
-                del self.sightings[id_]
+            del self.sightings[id_]
+            at = answer.find(id_.encode())
+            if at >= 0:
                 self.reap(id_, parse(answer, at + len(id_) + 2)[0].decode())
+
+    def trim(self, answer):
+        """Removes from each finished list what is beyond the limit; of the answer only the numbers of the types are read."""
+        at, parts = answer.find(b"\r\n") + 2, None
+        for _ in range(3):
+            parts, at = parse(answer, at)
+        for type_, count in zip(parts[::8], parts[4::8]):
+            if count > self.fleet.limit:
+                self.fleet.counts["trims"] += 1
+                self.beats.send(self.fleet.calls.retain(type_.decode(), "done", self.fleet.limit), None)
 
     def reap(self, id_, count):
         self.fleet.counts["reaps"] += 1
@@ -206,6 +218,7 @@ class Fleet:
         self.counts = collections.Counter()
         self.dead, self.reaped = {}, []      # id → when it died; when leases were taken
         self.rate = 0                        # tasks a second
+        self.limit = None                    # of each finished list
         self.hosts = [Host(self, self.make_id(), f"host{number}") for number in range(hosts)]
         self.order = itertools.count()
         self.timers = []

@@ -17,6 +17,7 @@ from medians import number, percent
 
 HERE = pathlib.Path(__file__).resolve().parent
 TYPES, RATE, SECONDS = 10, 1000, 4
+LIMIT = 500                                  # finished tasks that each type keeps while trimming is looked at
 
 
 class Probe:
@@ -41,14 +42,15 @@ class Probe:
 def watch(server, simulated):
     """The share of Redis' thread that the fleet takes as it is, and then how long takes need beside it."""
     redis, counts = server.connect(), simulated.counts
-    before, began, micros = counts.copy(), time.monotonic(), redis.micros()
+    before, began, micros, own = counts.copy(), time.monotonic(), redis.micros(), time.thread_time()
     simulated.run(SECONDS)
     took = time.monotonic() - began
-    share = (redis.micros() - micros) / 1e6 / took
-    done = {name: (counts[name] - before[name]) / took for name in ("beats", "completed")}
+    share, own = (redis.micros() - micros) / 1e6 / took, (time.thread_time() - own) / took
+    done = {name: (counts[name] - before[name]) / took for name in ("beats", "completed", "trims")}
     with Probe(server, simulated) as probe:
         simulated.run(SECONDS)
-    return {"share": share, "beatsPerSecond": done["beats"], "tasksPerSecond": done["completed"]} | probe.takes
+    return {"share": share, "ownShare": own, "beatsPerSecond": done["beats"], "tasksPerSecond": done["completed"],
+            "trimsPerSecond": done["trims"]} | probe.takes
 
 
 def send(redis, call):
@@ -80,16 +82,26 @@ def simulate(hosts, seed):
     with servers.Server("--maxclients", "19000", "--loglevel", "warning") as server:
         simulated = fleet.Fleet(server, hosts, TYPES, seed)
         simulated.run(2.5)
-        result = {"hosts": hosts, "connections": int(server.connect().info("clients")["connected_clients"])}
+        connections, used = (server.connect().info("clients")["connected_clients"], server.connect().info("memory"))
+        result = {"hosts": hosts, "connections": int(connections), "connectionBytes": int(used["mem_clients_normal"]) / int(connections)}
         result["idle"] = watch(server, simulated)
         simulated.rate = RATE
         simulated.run(1)
         result["busy"] = watch(server, simulated)
         result |= deaths(server, simulated, max(1, hosts // 20))
-        simulated.rate = 0
-        simulated.run_until(lambda: simulated.counts["completed"] >= simulated.counts["submitted"], 10)
-        result["lost"] = simulated.counts["submitted"] - simulated.counts["completed"]
+        simulated.limit = LIMIT
+        simulated.run(3)
+        result["trimming"] = watch(server, simulated)
+        simulated.limit, simulated.rate = None, 0
+        simulated.run_until(lambda: simulated.counts["completed"] >= simulated.counts["submitted"], 60)
+        result["lost"] = simulated.counts["submitted"] - completed(server, simulated)
         return result | costs(server, simulated)
+
+
+def completed(server, simulated):
+    redis = server.connect()
+    kept_and_trimmed = [redis.call("HMGET", f"{protocol.PREFIX}n:{type_}", "COMPLETED", "done") for type_ in simulated.types]
+    return sum(int(number_ or 0) for pair in kept_and_trimmed for number_ in pair)
 
 
 def deaths(server, simulated, count):
@@ -98,7 +110,7 @@ def deaths(server, simulated, count):
     held = simulated.kill(count)
     with Probe(server, simulated) as probe:
         died = time.monotonic()
-        is_over = simulated.run_until(lambda: not simulated.dead, fleet.LEASE + 10)
+        is_over = simulated.run_until(lambda: not simulated.dead, fleet.LEASE + 30)
     return {
         "dead": count, "held": held, "found": is_over, "reapCalls": simulated.counts["reaps"], "leases": 2 * count,
         "lastAfter": max(simulated.reaped, default=died) - died, "sweep": probe.takes}
@@ -134,11 +146,13 @@ def fleet_table(results):
         return f"{number(phase['p50Millis'])}, {number(phase['p99Millis'])} ms"
 
     row("connections", lambda one: f"{one['connections']:,}")
+    row("memory of one in Redis", lambda one: f"{number(one['connectionBytes'] / 1024)} KiB")
     row("one heartbeat costs Redis", lambda one: f"{number(one['beatMicros'])} µs")
     row("heartbeats a second that came through", lambda one: number(one["idle"]["beatsPerSecond"]))
     row("Redis' thread, nothing to do", lambda one: percent(one["idle"]["share"]))
     row(f"Redis' thread, {RATE:,} tasks/s", lambda one: percent(one["busy"]["share"]))
-    row("… of which came through", lambda one: number(one["busy"]["tasksPerSecond"]))
+    row("… the simulation's own thread", lambda one: percent(one["busy"]["ownShare"]))
+    row("… tasks a second that came through", lambda one: number(one["busy"]["tasksPerSecond"]))
     row("from submitting to having it, nothing else to do: median, 99 of 100", lambda one: waits(one["idle"]))
     row(f"… at {RATE:,} tasks/s", lambda one: waits(one["busy"]))
     row("… while the leases of the dead are taken", lambda one: waits(one["sweep"]))
@@ -149,6 +163,8 @@ def fleet_table(results):
     row("tasks lost", lambda one: f"{one['lost']}")
     row("reading types and hosts, every 10 s", lambda one: f"{number(one['namesMicros'])} µs")
     row("one `retain` that finds nothing to do", lambda one: f"{number(one['retainMicros'])} µs")
+    row(f"Redis' thread, {RATE:,} tasks/s, all ten finished lists at their limit", lambda one: percent(one["trimming"]["share"]))
+    row("… calls of `retain` a second", lambda one: number(one["trimming"]["trimsPerSecond"]))
     return rows
 
 

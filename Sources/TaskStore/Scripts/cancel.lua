@@ -16,7 +16,7 @@ if not ACTIVE[state] then
   return { 1, 'CANCELLED' }
 end
 if not flag(rec, CANCEL) then
-  outdate(holder_of(rec))
+  if state == 84 then outdate(holder_of(rec)) end
   local asked = with_flag(rec, CANCEL)
   keep(key, sub(asked, 1, 84) .. now6 .. sub(asked, 91))
 end

@@ -7,7 +7,7 @@ for i = 1, #KEYS do
   local rec = recs[i]
   answers[i] = (not rec or FINAL[byte(rec, 2)]) and 1 or 0
   if answers[i] == 0 and not flag(rec, WATCHED) then
-    if ACTIVE[byte(rec, 2)] then outdate(holder_of(rec)) end
+    if byte(rec, 2) == 84 then outdate(holder_of(rec)) end
     keep(KEYS[i], with_flag(rec, WATCHED))
   end
 end
