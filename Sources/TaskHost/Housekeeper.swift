@@ -155,7 +155,7 @@ final class Housekeeper: Sendable {
         state.withLock { if $0.soonest.map({ $0 <= now }) ?? false { $0.soonest = nil } }
         let report = try beat(redis)
         try takeStaleLeases(redis, report, &sightings)
-        if store.clock.isPlausible { try trim(redis, report) }
+        let isBehind = store.clock.isPlausible ? try !trim(redis, report) : false
         if report.hasMore {
           next = now
         } else {
@@ -169,6 +169,7 @@ final class Housekeeper: Sendable {
           if let due = [report.nextDue, loop.nextDue].compactMap({ $0 }).min() {
             next = min(next, now + max(Self.shortestWait, (due.millis - report.now.millis) * 1_000_000))
           }
+          if isBehind { next = now }
         }
         if now >= refreshAt {
           refreshAt = now + Self.refreshEvery
@@ -256,7 +257,8 @@ final class Housekeeper: Sendable {
     sightings = sightings.filter { report.beats[$0.key] != nil }
   }
 
-  private func trim(_ redis: Housekeeping, _ report: Housekeeping.Report) throws(RedisError) {
+  /// Removes what is finished and too old or too much; false when its time was over before that.
+  private func trim(_ redis: Housekeeping, _ report: Housekeeping.Report) throws(RedisError) -> Bool {
     let end = MonotonicClock.now + Self.trimTime
     let types = state.withLock { $0.types }
     for list in report.finished {
@@ -264,8 +266,9 @@ final class Housekeeper: Sendable {
       let before = Timestamp(millis: report.now.millis - type.retentionAge.millis)
       guard list.count > type.retentionCount || list.oldest.map({ $0 < before }) ?? true else { continue }
       while try redis.retain(type: list.type, list: list.name, count: type.retentionCount, before: before) {
-        if MonotonicClock.now > end { return }
+        if MonotonicClock.now > end { return false }
       }
     }
+    return true
   }
 }

@@ -47,7 +47,7 @@ struct BenchTests {
       "submit": all.union(["bytesPerPendingTask"]),
       "httpSubmit": all.union(times), "httpBatch": all,
       "drain": all.union(["bytesPerPendingTask", "bytesPerFinishedTask", "slowTasksPerSecond"]),
-      "both": all.union(["slowTasksPerSecond"]),
+      "both": all.union(["redisTrimMicrosPerTask", "slowTasksPerSecond"]),
       "latency": all.union(times).union(["http", "slowTasksPerSecond"]),
       "idle": [
         "seconds", "hostCorePercent", "workerCorePercent", "redisCallsPerSecond", "hostRSSBytes", "workerRSSBytes",
@@ -70,18 +70,16 @@ struct BenchTests {
 
   @Test("The table has a line for each stage that was asked for, and no line is wider than 100 columns")
   func table() throws {
-    let outcome = try bench("--tasks", "200", "--stages", "drain,submit")
+    let outcome = try bench("--tasks", "200", "--stages", "drain,submit", "--threads", "3")
     #expect((outcome.code, outcome.errors) == (0, ""))
     let lines = outcome.output.split(separator: "\n").map(String.init)
-    #expect(lines[1] == "200 tasks a stage, params of 99 bytes, the same as results; 1 process of \(cores) threads")
+    #expect(lines[1] == "200 tasks a stage, params of 99 bytes, the same as results; 1 process of 3 threads")
     #expect(lines[2].contains("CPU µs   a task"))
     #expect(lines[3].hasPrefix("stage       tasks/s"))
     #expect(lines[4].hasPrefix("submit  "))
     #expect(lines[5].hasPrefix("drain  "))
     #expect(lines.dropFirst().allSatisfy { $0.count <= 100 })
   }
-
-  private var cores: Int { ProcessInfo.processInfo.processorCount }
 
   @Test("A Redis of somebody else keeps all that it had and nothing more")
   func foreignRedis() throws {
@@ -94,6 +92,38 @@ struct BenchTests {
     #expect(try stages(outcome)["both"]?["tasks"] as? Int == 2500)
     #expect(try redis.keys() == foreign.sorted())
     #expect(try redis.cli("get", "roost:{00}:t:1") == "kept")
+    try expectNothingLeft()
+  }
+
+  @Test("A Redis that refuses MONITOR is measured without the figure that needs it")
+  func withoutMonitor() throws {
+    let redis = try RedisServer()
+    try redis.cli("acl", "setuser", "default", "-monitor")
+    let outcome = try bench(
+      "--tasks", "300", "--stages", "both,idle", "--redis", "unix://\(redis.directory.path)/redis.sock", "--json")
+    #expect((outcome.code, outcome.errors) == (0, ""))
+    let stages = try stages(outcome)
+    let both = Set(try #require(stages["both"]).keys)
+    #expect(both == Self.ofEachTask.subtracting(["redisCallsPerTask"]).union(["redisTrimMicrosPerTask"]))
+    #expect(stages["idle"]?["seconds"] != nil)
+    #expect(stages["idle"]?["redisCallsPerSecond"] == nil)
+  }
+
+  @Test(
+    "Ctrl-C while tasks are submitted leaves none of them in a Redis of somebody else", arguments: ["submit", "both"])
+  func interruptedBeforeForeignRedis(_ stage: String) throws {
+    let redis = try RedisServer()
+    try redis.cli("set", "other", "kept")
+    let process = RoostCommand.make(
+      ["bench", "--tasks", "100000000", "--stages", stage, "--redis", "unix://\(redis.directory.path)/redis.sock"],
+      environment: ["TMPDIR": folder.path], directory: "/")
+    try process.run()
+    // More than goes first.
+    try eventually("tasks are stored") { Int(try redis.cli("dbsize")) ?? 0 > 10_000 }
+    kill(process.processIdentifier, SIGINT)
+    process.waitUntilExit()
+    #expect(process.terminationReason == .uncaughtSignal)
+    #expect(try redis.keys() == ["other"])
     try expectNothingLeft()
   }
 

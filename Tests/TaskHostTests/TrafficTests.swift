@@ -14,6 +14,9 @@ struct TrafficTests {
     return try await Traffic(socket: host.directory.path + "/data/redis.sock", in: host.directory)
   }
 
+  /// What a submission of plain tasks is.
+  private static let submission = ["MULTI", "MSETNX", "RPUSH", "submitted", "EXEC"]
+
   private func submit(_ host: HostFixture, _ type: String, _ params: String) throws -> String {
     let reply = try host.send("POST", "/v1/tasks", #"{"type":"\#(type)","params":\#(params)}"#)
     #expect(reply.status == 202)
@@ -38,13 +41,15 @@ struct TrafficTests {
     #expect(try !host.redis("info", "commandstats").contains("cmdstat_client|unblock"))
   }
 
-  @Test("A short task without a handler: submit, take, complete, and the worker waits again")
+  @Test("A short task without a handler: two transactions, a take between them, and the worker waits again")
   func bareTask() async throws {
     let host = try await HostFixture(
       ["types": #"{"echo": {"executor": "workbench/echo"}}"#, "lease": #""10s""#], observed: false)
     let traffic = try await traffic(of: host)
     _ = try submit(host, "echo", "1")
-    try await expect(["submit", "take", "complete", "BLPOP"], of: traffic, host)
+    try await expect(
+      Self.submission + ["take", "MULTI", "RPUSH", "MSET", "completed", "EXEC", "WATCH", "GET", "BLPOP"], of: traffic,
+      host)
   }
 
   @Test("A callback adds one call, which reports it")
@@ -53,7 +58,7 @@ struct TrafficTests {
       ["types": HostFixture.types(["echo"]), "lease": #""10s""#], observed: false)
     let traffic = try await traffic(of: host)
     _ = try submit(host, "echo", "1")
-    try await expect(["submit", "take", "complete", "complete", "BLPOP"], of: traffic, host)
+    try await expect(Self.submission + ["take", "complete", "complete", "BLPOP"], of: traffic, host)
   }
 
   @Test("A task that runs for a while adds one call, which makes it visible with its progress")
@@ -70,7 +75,7 @@ struct TrafficTests {
       try traffic.ofTasks.filter { $0 == "complete" }.count >= 2
     }
     let calls = try traffic.ofTasks
-    #expect(calls.filter { $0 != "BLPOP" } == ["submit", "take", "complete", "complete"])
+    #expect(calls.filter { $0 != "BLPOP" } == Self.submission + ["take", "complete", "complete"])
   }
 
   @Test("An idle host with ten types makes at most two calls a second")

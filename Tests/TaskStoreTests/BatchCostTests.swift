@@ -5,6 +5,7 @@ import TaskModel
 import TaskStore
 import TestSupport
 import Testing
+import Threading
 
 /// Commands inside the scripts of one batch, however many tasks it has; what tasks may do more must not add to them.
 @Suite("What a batch costs")

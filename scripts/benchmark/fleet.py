@@ -15,7 +15,7 @@ import socket
 import time
 
 import protocol
-from servers import Failed, encode
+from servers import Failed, encode, fields, main_thread_micros
 
 LEASE, BEAT, READ_NAMES = 15.0, 1.0, 10.0
 TAKE = 4                                     # tasks a take: the threads of a type
@@ -46,6 +46,8 @@ def parse(buffer, at):
             raise Incomplete
         return bytes(buffer[at:at + size]), at + size + 2
     if kind == b"*":
+        if text == b"-1":
+            return None, at
         parts = []
         for _ in range(int(text)):
             part, at = parse(buffer, at)
@@ -214,7 +216,8 @@ class Fleet:
         self.random = random.Random(seed)
         self.types = [f"type{number}" for number in range(types)]
         self.selector = selectors.DefaultSelector()
-        self.calls = protocol.Calls(server.connect().load_scripts(*protocol.NAMES), self.random)
+        self.calls = protocol.Calls(protocol.load(server.connect()), self.random)
+        self.control = Connection(self)
         self.counts = collections.Counter()
         self.dead, self.reaped = {}, []      # id → when it died; when leases were taken
         self.rate = 0                        # tasks a second
@@ -265,6 +268,14 @@ class Fleet:
                 if key.fileobj.fileno() >= 0:
                     key.data.readable()
         return True
+
+    def micros(self):
+        """CPU that Redis' main thread has used, and its own time in seconds; the fleet is served while the answer is under way."""
+        said = []
+        self.control.send(protocol.Call(encode("INFO", "cpu", "server")), lambda text: said.append(fields(text)))
+        if not self.run_until(lambda: said, 60):
+            raise Failed("Redis did not answer for 60 s")
+        return main_thread_micros(said[0]), int(said[0]["server_time_usec"]) / 1e6
 
     def kill(self, count):
         """Hosts and their workers end without a word, some with tasks in their hands; never the one that submits."""

@@ -44,16 +44,16 @@ def submit(port, body, count):
 def measure(port):
     body = json.dumps({"type": "large", "params": "x" * (SIZE - 2)})
     types = {"large": {"executor": "echo/echo", "threads": 2}}
-    with servers.Host(port, types) as host:
+    # The host ends first, and with it the connections that the clients wait at.
+    with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool, servers.Host(port, types) as host:
         redis = servers.Redis(host.socket)
         redis.call("CONFIG", "SET", "slowlog-log-slower-than", "0", "slowlog-max-len", "100000", "latency-monitor-threshold", "1")
         pinger = subprocess.Popen(
             [sys.executable, __file__, "ping", host.socket], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         began = time.monotonic()
         try:
-            with concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
-                for done in [pool.submit(submit, port, body, TASKS // CLIENTS) for _ in range(CLIENTS)]:
-                    done.result()
+            for done in [pool.submit(submit, port, body, TASKS // CLIENTS) for _ in range(CLIENTS)]:
+                done.result()
             while int(redis.call("HGET", "roost:{00}:n:large", "COMPLETED") or 0) < TASKS:
                 if time.monotonic() - began > 60:
                     raise servers.Failed("the tasks do not end")
@@ -71,4 +71,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "ping":
         ping(sys.argv[2])
     else:
+        servers.end_on_signals()
         print(json.dumps(measure(int(sys.argv[1]))))

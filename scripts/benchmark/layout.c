@@ -3,7 +3,8 @@
 // (docs/store.md).
 //
 // A submitter and a worker, one connection and one batch in flight each; nothing is executed: a task's result is its params.
-// Usage: layout SOCKET SCRIPTS TASKS [BATCH]. It flushes Redis and prints one line of JSON. SCRIPTS is Sources/TaskStore/Scripts.
+// Usage: layout SOCKET SCRIPTS TASKS [BATCH]. It flushes Redis and prints one line of JSON. SCRIPTS is a directory of whole
+// scripts, as scripts.py puts them together.
 #include "client.h"
 
 #define PREFIX "roost:{00}:"
@@ -42,22 +43,16 @@ static char *read_script(const char *name) {
   return text;
 }
 
-// A script's first line, the prelude, and the rest, as Sources/TaskStore/Script.swift has it; two do without the prelude.
 static void load_scripts(redisContext *redis) {
   for (int i = 0; i < SCRIPTS; i++) {
-    char *prelude = i < SUBMITTED ? read_script("prelude") : calloc(1, 1);
-    char *script = read_script(names[i]), *rest = strchr(script, '\n');
-    size_t length = strlen(script) + strlen(prelude) + 2;
-    char *text = malloc(length);
-    if (!text || !rest) fail(names[i], NULL);
-    snprintf(text, length, "%.*s\n%s%s", (int)(rest - script), script, prelude, rest);
+    char *text = read_script(names[i]);
     struct command load = {.used = 0};
     word(&load, "SCRIPT"), word(&load, "LOAD"), word(&load, text);
     append(redis, &load);
     redisReply *digest = reply(redis);
     snprintf(digests[i], sizeof digests[i], "%s", digest->str);
     freeReplyObject(digest);
-    free(script), free(text), free(prelude);
+    free(text);
   }
 }
 

@@ -63,8 +63,8 @@ def number(value):
     if value == 0:
         return "0"
     size = abs(value)
-    if size >= 1000:
-        digits = len(str(int(size)))
+    if size >= 999.5:
+        digits = len(str(round(size)))
         return f"{round(value, 3 - digits):,.0f}"
     for limit, places in ((100, 0), (10, 1), (1, 2), (0.1, 3)):
         if size >= limit:
@@ -73,11 +73,9 @@ def number(value):
 
 
 def percent(ratio):
-    """A share; from twice as much on, how many times."""
+    """A share."""
     if ratio is None:
         return "–"
-    if ratio >= 2:
-        return times(ratio)
     return f"{ratio * 100:.0f} %" if ratio >= 0.1 or ratio == 0 else f"{ratio * 100:.2g} %"
 
 

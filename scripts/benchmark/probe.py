@@ -20,7 +20,7 @@ class Probe:
         self.times, self.began = [], time.perf_counter()
         threading.Thread(target=self.end, daemon=True).start()
         self.link, self.takes, self.listener = servers.Redis(path), servers.Redis(path), servers.Redis(path)
-        self.calls = protocol.Calls(self.link.load_scripts(*protocol.NAMES))
+        self.calls = protocol.Calls(protocol.load(self.link))
         self.host, self.worker, self.number = protocol.make_id(random), protocol.make_id(random), 0
         self.ask(self.link, self.calls.register(self.host, "probe", ["probe"]))
         self.ask(self.takes, self.calls.hello(self.worker))

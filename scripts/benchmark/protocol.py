@@ -5,12 +5,18 @@ import random
 import struct
 import time
 
+import scripts
 from servers import encode
 
 PREFIX = "roost:{00}:"
 LATEST = 1 << 47                              # a time that never comes
 NAMES = ("register", "hello", "submitted", "take", "completed", "heartbeat", "reap", "retain")
 CALL_TASKS, CALL_BYTES = 256, 1 << 20
+
+
+def load(redis):
+    """Loads the scripts; returns their digests."""
+    return {name: redis.call("SCRIPT", "LOAD", scripts.text(name)).decode() for name in NAMES}
 
 
 def make_id(source):

@@ -4,9 +4,10 @@ import pathlib
 
 import goals
 import plots
-from medians import Medians, number, percent, times
+from medians import Medians, number, times
 
 BEGIN = "<!-- measured: from here to the other mark everything is written by {program}, and is replaced by its next run -->"
+NEVER_FULL = 0.05                            # of the time no more jobs were allowed: the submitter was the limit
 END = "<!-- measured: end -->"
 
 
@@ -64,7 +65,7 @@ def walls(medians):
                         ("layout", "C client: Roost's layout and scripts, 256 a call"), ("layout64", "the same, 64 a call"),
                         ("both", "**Roost**")):
         rows.append(
-            f"| {label} | {number(medians.of(name, 'tasksPerSecond'))} | {percent(medians.ratio('both', name, 'tasksPerSecond'))} | "
+            f"| {label} | {number(medians.of(name, 'tasksPerSecond'))} | {times(medians.ratio('both', name, 'tasksPerSecond'))} | "
             f"{number(medians.of(name, 'redisMicrosPerTask'))} | {times(medians.ratio('both', name, 'redisMicrosPerTask'))} |")
     return rows
 
@@ -91,11 +92,14 @@ def peer_table(medians, names, missing):
             failed.append(f"{name}: {medians.peer(name, 'failed')}")
             continue
         row(f"{label} {medians.peer(name, 'version')}", number(speed), times(medians.peer_ratio(name, "tasksPerSecond")),
-            number(medians.peer(name, "redisMicrosPerTask")), percent(medians.peer_ratio(name, "redisMicrosPerTask")),
+            number(medians.peer(name, "redisMicrosPerTask")), times(medians.peer_ratio(name, "redisMicrosPerTask")),
             number(medians.peer(name, "p50Millis")), number(medians.peer(name, "p99Millis")),
-            f"{percent(medians.peer_ratio(name, 'p50Millis'))}, {percent(medians.peer_ratio(name, 'p99Millis'))}")
+            f"{times(medians.peer_ratio(name, 'p50Millis'))}, {times(medians.peer_ratio(name, 'p99Millis'))}")
         settings.append(f"{label}: {medians.peer(name, 'settings')}")
     rows += ["", "How they were set up. " + ". ".join(settings) + "."]
+    slow = [medians.peer(name, "name") for name in names if (1 if (full := medians.peer(name, "fullShare")) is None else full) < NEVER_FULL]
+    if slow:
+        rows += ["", "Took jobs as fast as one process submitted them: " + ", ".join(slow) + "."]
     if failed:
         rows += ["", "Not measured: " + "; ".join(failed) + "."]
     return rows

@@ -7,13 +7,13 @@ import os
 import pathlib
 import platform
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 
 import report
+import scripts
 import servers
 from servers import Failed, ROOST, ROOT, SCRIPTS
 
@@ -69,18 +69,18 @@ def roost(stage, *more, seconds=120):
 def c_client(name, *more, seconds=60):
     with servers.Server() as redis:
         if name == "layout":
-            return servers.run_json([BUILT / "layout", redis.socket, SCRIPTS, *more], seconds)["both"]
+            return servers.run_json([BUILT / "layout", redis.socket, BUILT / "scripts", *more], seconds)["both"]
         return servers.run_json([BUILT / "wall", redis.socket, *more], seconds)
 
 
 def large():
-    return servers.run_json([sys.executable, HERE / "large.py", PORT], 120)
+    return servers.run_json([sys.executable, HERE / "large.py", servers.free_port(PORT)], 120)
 
 
 def peer(name, seconds):
     work = tempfile.mkdtemp(prefix="roost-peer.")
     environment = os.environ | {
-        "BENCH_WORK": work, "BENCH_REDIS": "", "BENCH_PORT": str(PORT + 1), "PYTHONPATH": str(HERE / "peers"),
+        "BENCH_WORK": work, "BENCH_REDIS": "", "BENCH_PORT": str(servers.free_port(PORT)), "PYTHONPATH": str(HERE / "peers"),
         "PYTHONDONTWRITEBYTECODE": "1"}
     python = sys.executable if isinstance(PEERS[name], tuple) else BUILT / "venvs" / name / "bin/python"
     words = [python, HERE / "peers/measure.py", f"with_{name}", seconds]
@@ -153,7 +153,9 @@ def attempt(name, call):
 
 
 def build():
-    BUILT.mkdir(parents=True, exist_ok=True)
+    (BUILT / "scripts").mkdir(parents=True, exist_ok=True)
+    for path in SCRIPTS.glob("*.lua"):
+        (BUILT / "scripts" / path.name).write_text(scripts.text(path.stem))
     for name in ("wall", "layout"):
         servers.run(["cc", "-O2", "-o", BUILT / name, HERE / f"{name}.c", "-lhiredis", "-lpthread"], 60)
 
@@ -202,15 +204,9 @@ def machine():
     }
 
 
-def end_on_signals():
-    """So that what was started is ended, too."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: sys.exit(128 + number))
-
-
 def main():
     options = arguments()
-    end_on_signals()
+    servers.end_on_signals()
     results = BUILT / ("trial.json" if options.quick or options.only else "results.json")
     if options.report:
         return report.write(json.loads(results.read_text()), ROOT / "docs")

@@ -7,13 +7,13 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 ROOST = ROOT / ".build/release/roost"
 SCRIPTS = pathlib.Path(os.environ.get("SCRIPTS", ROOT / "Sources/TaskStore/Scripts"))
-WITHOUT_PRELUDE = ("submitted", "completed")
 
 
 class Failed(Exception):
@@ -25,8 +25,8 @@ class Redis:
 
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.settimeout(60)
         self.socket.connect(str(path))
+        self.socket.settimeout(60)
         self.replies = self.socket.makefile("rb", 1 << 16)
 
     def close(self):
@@ -53,21 +53,19 @@ class Redis:
         raise Failed(text.decode())
 
     def info(self, section):
-        lines = self.call("INFO", section).decode().splitlines()
-        return dict(line.split(":", 1) for line in lines if ":" in line)
+        return fields(self.call("INFO", section))
 
     def micros(self):
-        """CPU that its main thread has used."""
-        return sum(float(value) * 1e6 for name, value in self.info("cpu").items() if name.endswith("_main_thread"))
+        return main_thread_micros(self.info("cpu"))
 
-    def load_scripts(self, *names):
-        """Loads scripts of Roost as Sources/TaskStore/Script.swift assembles them; returns their digests."""
-        digests = {}
-        for name in names:
-            prelude = "" if name in WITHOUT_PRELUDE else (SCRIPTS / "prelude.lua").read_text()
-            first, _, rest = (SCRIPTS / f"{name}.lua").read_text().partition("\n")
-            digests[name] = self.call("SCRIPT", "LOAD", f"{first}\n{prelude}\n{rest}").decode()
-        return digests
+
+def fields(info):
+    return dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+
+
+def main_thread_micros(fields_):
+    """CPU that the main thread of a Redis has used, by its INFO cpu."""
+    return sum(float(value) * 1e6 for name, value in fields_.items() if name.endswith("_main_thread"))
 
 
 def encode(*words):
@@ -76,6 +74,25 @@ def encode(*words):
         bytes_ = word if isinstance(word, bytes) else str(word).encode()
         parts.append(b"$%d\r\n%s\r\n" % (len(bytes_), bytes_))
     return b"".join(parts)
+
+
+def end_on_signals():
+    """So that what was started is ended, too."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+
+def free_port(first):
+    """The first port of 127.0.0.1 from there on that nobody listens on."""
+    for port in range(first, first + 100):
+        with socket.socket() as trial:
+            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                trial.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
+    raise Failed(f"no port from {first} on is free")
 
 
 def end_group(process, patience=5):
@@ -123,61 +140,68 @@ def run_json(words, seconds, **settings):
     return json.loads(lines[-1])
 
 
-class Server:
-    """A Redis with the settings of Roost's embedded one, in a directory of its own."""
+class Process:
+    """A server that leads a group of its own, in a directory of its own; both are gone when it is left, and when it does not start."""
+
+    def __init__(self, name):
+        self.directory, self.process = tempfile.mkdtemp(prefix=f"roost-{name}."), None
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def run(self, words, is_ready, seconds):
+        log = pathlib.Path(f"{self.directory}/log")
+        with open(log, "w") as output:
+            self.process = subprocess.Popen(
+                words, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+        end = time.monotonic() + seconds
+        while not is_ready(log):
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise Failed(f"{words[0]} does not start: {log.read_text()[-300:].strip()}")
+            time.sleep(0.02)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process:
+            end_group(self.process, 10)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Server(Process):
+    """A Redis with the settings of Roost's embedded one."""
 
     def __init__(self, *more):
-        self.directory = tempfile.mkdtemp(prefix="roost-redis.")
+        self.more = more
+        super().__init__("redis")
+
+    def start(self):
         self.socket = f"{self.directory}/redis.sock"
-        self.process = subprocess.Popen(
+        self.run(
             ["redis-server", "--port", "0", "--unixsocket", "redis.sock", "--dir", self.directory, "--appendonly", "yes",
-             "--appendfsync", "everysec", "--save", "", "--daemonize", "no", "--logfile", "redis.log",
-             "--auto-aof-rewrite-min-size", "256mb", "--rdbcompression", "no", *more],
-            stdin=subprocess.DEVNULL, start_new_session=True)
-        end = time.monotonic() + 10
-        while not os.path.exists(self.socket):
-            if self.process.poll() is not None or time.monotonic() > end:
-                raise Failed("redis-server does not start")
-            time.sleep(0.02)
+             "--appendfsync", "everysec", "--save", "", "--daemonize", "no", "--auto-aof-rewrite-min-size", "256mb",
+             "--rdbcompression", "no", *self.more], lambda _: os.path.exists(self.socket), 10)
 
     def connect(self):
         return Redis(self.socket)
 
-    def __enter__(self):
-        return self
 
-    def __exit__(self, *_):
-        end_group(self.process)
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-
-class Host:
+class Host(Process):
     """A Roost host with an embedded Redis; `types` is what config has under that name."""
 
-    def __init__(self, port, types, plugin_settings=None):
-        self.directory = tempfile.mkdtemp(prefix="roost-host.")
-        self.socket = f"{self.directory}/data/redis.sock"
-        config = {
-            "redis": {"embedded": {"directory": f"{self.directory}/data"}}, "http": {"listen": f"127.0.0.1:{port}"},
-            "plugins": {"echo": {"path": str(ROOT / ".build/release/libEcho.so"), "settings": plugin_settings or {}}},
+    def __init__(self, port, types):
+        self.config = {
+            "http": {"listen": f"127.0.0.1:{port}"}, "plugins": {"echo": {"path": str(ROOT / ".build/release/libEcho.so")}},
             "types": types,
         }
+        super().__init__("host")
+
+    def start(self):
+        self.socket = f"{self.directory}/data/redis.sock"
+        config = self.config | {"redis": {"embedded": {"directory": f"{self.directory}/data"}}}
         pathlib.Path(f"{self.directory}/config.json").write_text(json.dumps(config))
-        self.log = open(f"{self.directory}/host.log", "w+")
-        self.process = subprocess.Popen(
-            [str(ROOST), "serve", "--config", f"{self.directory}/config.json"], stdin=subprocess.DEVNULL,
-            stdout=self.log, stderr=self.log, start_new_session=True)
-        end = time.monotonic() + 60
-        while "is ready" not in pathlib.Path(self.log.name).read_text():
-            if self.process.poll() is not None or time.monotonic() > end:
-                end_group(self.process)
-                raise Failed("the host does not start: " + pathlib.Path(self.log.name).read_text()[-300:])
-            time.sleep(0.05)
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        end_group(self.process, 20)
-        self.log.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self.run(
+            [str(ROOST), "serve", "--config", f"{self.directory}/config.json"], lambda log: "is ready" in log.read_text(), 60)

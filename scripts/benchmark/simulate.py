@@ -17,7 +17,10 @@ from medians import number, percent
 
 HERE = pathlib.Path(__file__).resolve().parent
 TYPES, RATE, SECONDS = 10, 1000, 4
+SIZES = [10, 100, 300, 600, 1000]
 LIMIT = 500                                  # finished tasks that each type keeps while trimming is looked at
+CAME, FULL = 0.9, 0.9                        # the part of all calls that comes through if nothing is at its limit; a full thread
+IDLE, SHRUNK = 1000, 8                       # connections; seconds until Redis has given back what they needed to begin
 
 
 class Probe:
@@ -39,18 +42,46 @@ class Probe:
         self.takes = json.loads(output) if output else {"p50Millis": None, "p99Millis": None}
 
 
+def measure(simulated, run):
+    """What the fleet needed and got done while `run` was called, and what kept it from more."""
+    micros, began = simulated.micros()
+    before, own = simulated.counts.copy(), time.thread_time()
+    run()
+    after, end = simulated.micros()
+    took = end - began
+    share, own = (after - micros) / 1e6 / took, (time.thread_time() - own) / took
+    beats, tasks, trims = ((simulated.counts[name] - before[name]) / took for name in ("beats", "completed", "trims"))
+    is_served = beats >= CAME * len(simulated.hosts) and tasks >= CAME * simulated.rate
+    need = share * len(simulated.hosts) / max(1, beats)
+    limit = "simulation" if own >= FULL else None if is_served else "Redis" if need >= FULL else "simulation"
+    if limit:
+        bench.say(f"{limit} is at its limit: Redis' thread {percent(share)}, the simulation's {percent(own)}, "
+                  f"{number(beats)} heartbeats/s of {len(simulated.hosts)}, {number(tasks)} tasks/s of {simulated.rate}")
+    return {"share": share, "need": need, "ownShare": own, "beatsPerSecond": beats, "tasksPerSecond": tasks,
+            "trimsPerSecond": trims, "limit": limit}
+
+
 def watch(server, simulated):
-    """The share of Redis' thread that the fleet takes as it is, and then how long takes need beside it."""
-    redis, counts = server.connect(), simulated.counts
-    before, began, micros, own = counts.copy(), time.monotonic(), redis.micros(), time.thread_time()
-    simulated.run(SECONDS)
-    took = time.monotonic() - began
-    share, own = (redis.micros() - micros) / 1e6 / took, (time.thread_time() - own) / took
-    done = {name: (counts[name] - before[name]) / took for name in ("beats", "completed", "trims")}
+    """The fleet as it is, and then how long takes need beside it."""
+    phase = measure(simulated, lambda: simulated.run(SECONDS))
     with Probe(server, simulated) as probe:
-        simulated.run(SECONDS)
-    return {"share": share, "ownShare": own, "beatsPerSecond": done["beats"], "tasksPerSecond": done["completed"],
-            "trimsPerSecond": done["trims"]} | probe.takes
+        beside = measure(simulated, lambda: simulated.run(SECONDS))
+    return phase | {"takes": probe.takes | {"limit": beside["limit"]}}
+
+
+def connection_bytes():
+    """What an idle connection takes in Redis' memory."""
+    with servers.Server("--maxclients", "19000") as server:
+        redis = server.connect()
+        before = int(redis.info("memory")["used_memory"])
+        idle = [server.connect() for _ in range(IDLE)]
+        for one in idle:
+            one.call("PING")
+        time.sleep(SHRUNK)
+        after = int(redis.info("memory")["used_memory"])
+        for one in idle:
+            one.close()
+        return (after - before) / IDLE
 
 
 def send(redis, call):
@@ -68,6 +99,11 @@ def cost(server, calls):
     return (redis.micros() - before) / len(calls)
 
 
+def least_cost(server, call):
+    """The lowest of five rounds, since what else runs on the machine only adds to it."""
+    return min(cost(server, [call] * 20) for _ in range(5))
+
+
 def reap_costs(server, calls, source):
     """CPU µs of taking a lease with a batch of four tasks, and of coming second."""
     redis, workers, host = server.connect(), [protocol.make_id(source) for _ in range(50)], protocol.make_id(source)
@@ -81,9 +117,8 @@ def reap_costs(server, calls, source):
 def simulate(hosts, seed):
     with servers.Server("--maxclients", "19000", "--loglevel", "warning") as server:
         simulated = fleet.Fleet(server, hosts, TYPES, seed)
-        simulated.run(2.5)
-        connections, used = (server.connect().info("clients")["connected_clients"], server.connect().info("memory"))
-        result = {"hosts": hosts, "connections": int(connections), "connectionBytes": int(used["mem_clients_normal"]) / int(connections)}
+        simulated.run(4)
+        result = {"hosts": hosts, "connections": int(server.connect().info("clients")["connected_clients"])}
         result["idle"] = watch(server, simulated)
         simulated.rate = RATE
         simulated.run(1)
@@ -110,10 +145,10 @@ def deaths(server, simulated, count):
     held = simulated.kill(count)
     with Probe(server, simulated) as probe:
         died = time.monotonic()
-        is_over = simulated.run_until(lambda: not simulated.dead, fleet.LEASE + 30)
+        phase = measure(simulated, lambda: simulated.run_until(lambda: not simulated.dead, fleet.LEASE + 30))
     return {
-        "dead": count, "held": held, "found": is_over, "reapCalls": simulated.counts["reaps"], "leases": 2 * count,
-        "lastAfter": max(simulated.reaped, default=died) - died, "sweep": probe.takes}
+        "dead": count, "held": held, "found": not simulated.dead, "reapCalls": simulated.counts["reaps"], "leases": 2 * count,
+        "lastAfter": max(simulated.reaped, default=died) - died, "sweep": phase | {"takes": probe.takes | {"limit": phase["limit"]}}}
 
 
 def costs(server, simulated):
@@ -121,9 +156,9 @@ def costs(server, simulated):
     beat = calls.heartbeat(host.id, simulated.types, [(host.worker.id, host.worker.batch, "")])
     reap, second = reap_costs(server, calls, simulated.random)
     return {
-        "beatMicros": cost(server, [beat] * 100), "namesMicros": cost(server, [calls.names()] * 20), "reapMicros": reap,
+        "beatMicros": least_cost(server, beat), "namesMicros": least_cost(server, calls.names()), "reapMicros": reap,
         "secondReapMicros": second,
-        "retainMicros": cost(server, [calls.retain("type0", "done", 1_000_000)] * 50)}
+        "retainMicros": least_cost(server, calls.retain("type0", "done", 1_000_000))}
 
 
 def layout_costs():
@@ -135,37 +170,88 @@ def layout_costs():
 # MARK: The document
 
 
+NO_FIGURE = "(simulation)"
+
+
+def per_entry(one, first):
+    """CPU µs of a heartbeat for each host or worker more than there are in the first fleet."""
+    return (one["beatMicros"] - first["beatMicros"]) / (2 * (one["hosts"] - first["hosts"])) if one is not first else None
+
+
 def fleet_table(results):
     rows = [
         "| | " + " | ".join(f"{result['hosts']:,}" for result in results) + " |", "|---|" + "---|" * len(results)]
 
-    def row(what, say):
-        rows.append(f"| {what} | " + " | ".join(say(result) for result in results) + " |")
+    def row(what, say, *phases):
+        """The figure of each fleet; none where the simulation was what it shows."""
+        cells = [NO_FIGURE if "simulation" in [one[phase]["limit"] for phase in phases] else say(one) for one in results]
+        rows.append(f"| {what} | " + " | ".join(cells) + " |")
 
-    def waits(phase):
-        return f"{number(phase['p50Millis'])}, {number(phase['p99Millis'])} ms"
+    def limits(what, phase):
+        row(what, lambda one: one[phase]["limit"] or "–")
+
+    def waits(what, phase):
+        def say(one):
+            takes = one[phase]["takes"]
+            return NO_FIGURE if takes["limit"] == "simulation" else f"{number(takes['p50Millis'])}, {number(takes['p99Millis'])} ms"
+        row(what, say)
 
     row("connections", lambda one: f"{one['connections']:,}")
-    row("memory of one in Redis", lambda one: f"{number(one['connectionBytes'] / 1024)} KiB")
     row("one heartbeat costs Redis", lambda one: f"{number(one['beatMicros'])} µs")
+    row(f"… of it for each host and worker more than with {results[0]['hosts']} hosts",
+        lambda one: "–" if one is results[0] else f"{number(per_entry(one, results[0]))} µs")
     row("heartbeats a second that came through", lambda one: number(one["idle"]["beatsPerSecond"]))
-    row("Redis' thread, nothing to do", lambda one: percent(one["idle"]["share"]))
-    row(f"Redis' thread, {RATE:,} tasks/s", lambda one: percent(one["busy"]["share"]))
+    limits("at its limit, nothing to do", "idle")
+    row("Redis' thread, nothing to do", lambda one: percent(one["idle"]["share"]), "idle")
+    row("… if all heartbeats came through", lambda one: percent(one["idle"]["need"]), "idle")
+    row("… of it for all hosts' reading types and hosts every ten seconds", lambda one: percent(one["namesMicros"] * one["hosts"] / 1e7))
+    limits(f"at its limit, {RATE:,} tasks/s", "busy")
+    row("… Redis' thread", lambda one: percent(one["busy"]["share"]), "busy")
     row("… the simulation's own thread", lambda one: percent(one["busy"]["ownShare"]))
     row("… tasks a second that came through", lambda one: number(one["busy"]["tasksPerSecond"]))
-    row("from submitting to having it, nothing else to do: median, 99 of 100", lambda one: waits(one["idle"]))
-    row(f"… at {RATE:,} tasks/s", lambda one: waits(one["busy"]))
-    row("… while the leases of the dead are taken", lambda one: waits(one["sweep"]))
+    waits("from submitting to having it, nothing else to do: median, 99 of 100", "idle")
+    waits(f"… at {RATE:,} tasks/s", "busy")
+    waits("… while the leases of the dead are taken", "sweep")
     row("hosts killed; tasks in their hands", lambda one: f"{one['dead']}; {one['held']}")
-    row("last lease taken after", lambda one: f"{number(one['lastAfter'])} s" if one["found"] else "not all")
-    row("calls of `reap` for the leases", lambda one: f"{one['reapCalls']:,} for {one['leases']:,}")
-    row("one such call; one that comes second", lambda one: f"{number(one['reapMicros'])} µs; {number(one['secondReapMicros'])} µs")
+    limits("at its limit until their leases are taken", "sweep")
+    row("last lease taken after", lambda one: f"{number(one['lastAfter'])} s" if one["found"] else "not all", "sweep")
+    row("calls of `reap` for each lease", lambda one: number(one["reapCalls"] / one["leases"]), "sweep")
+    row("one such call, with a batch of four", lambda one: f"{number(one['reapMicros'])} µs")
+    row("… one that comes second", lambda one: f"{number(one['secondReapMicros'])} µs, {percent(one['secondReapMicros'] / one['reapMicros'])}")
     row("tasks lost", lambda one: f"{one['lost']}")
-    row("reading types and hosts, every 10 s", lambda one: f"{number(one['namesMicros'])} µs")
+    limits(f"at its limit, {RATE:,} tasks/s, all ten finished lists full", "trimming")
+    row("… Redis' thread", lambda one: percent(one["trimming"]["share"]), "trimming")
+    row("… of it more than while they fill",
+        lambda one: "–" if one["trimming"]["limit"] or one["busy"]["limit"] else percent(one["trimming"]["share"] - one["busy"]["share"]))
+    row("… calls of `retain` a second", lambda one: number(one["trimming"]["trimsPerSecond"]), "trimming")
     row("one `retain` that finds nothing to do", lambda one: f"{number(one['retainMicros'])} µs")
-    row(f"Redis' thread, {RATE:,} tasks/s, all ten finished lists at their limit", lambda one: percent(one["trimming"]["share"]))
-    row("… calls of `retain` a second", lambda one: number(one["trimming"]["trimsPerSecond"]))
     return rows
+
+
+def growth(results):
+    """Where heartbeats fill Redis' thread, by what they needed in the two largest fleets that say something of Redis."""
+    points = [(one["hosts"], one["idle"]["need"]) for one in results if one["idle"]["limit"] != "simulation"][-2:]
+    if len(points) < 2:
+        return "Where heartbeats fill Redis' thread cannot be said: the simulation was too slow."
+    (few, low), (many, high) = points
+    square = (high / many - low / few) / (many - few)
+    linear = low / few - square * few
+    if square <= 0 or linear <= 0:
+        return f"Where heartbeats fill Redis' thread cannot be said: {few:,} and {many:,} hosts needed {percent(low)} and {percent(high)} of it."
+    full = ((linear ** 2 + 4 * square) ** 0.5 - linear) / (2 * square)
+    return (f"What {few:,} and {many:,} hosts needed with nothing to do, as a part that grows with their number and one with its "
+            f"square, makes heartbeats fill Redis' thread at about **{number(full)} hosts**.")
+
+
+def notes(said):
+    return "\n\n".join([
+        f"“At its limit”: something was if fewer than {percent(CAME)} of the heartbeats or tasks that were due came through. It was "
+        f"*Redis* if all heartbeats would have needed {percent(FULL)} of its thread or more, by what those cost that came; else the "
+        "*simulation*, or the machine under both, was too slow, as it is when the simulation's own thread is at "
+        f"{percent(FULL)}. Figures that would say nothing of Redis are then left out: {NO_FIGURE}.",
+        growth(said["fleets"]),
+        f"A connection that has nothing to do takes {number(said['connectionBytes'] / 1024)} KiB of Redis' memory ({IDLE:,} of them, "
+        f"{SHRUNK} s after their last call)."])
 
 
 def shard_table(layout):
@@ -181,7 +267,7 @@ def write(said, directory):
     block = [
         f"{report.machine_text(said['machine'])}, seed {said['seed']}.",
         "### Tasks a second, computed from the CPU a task costs Redis\n\n" + "\n".join(shard_table(said["layout"])),
-        "### Hosts, simulated\n\n" + "\n".join(fleet_table(said["fleets"]))]
+        "### Hosts, simulated\n\n" + "\n".join(fleet_table(said["fleets"])), notes(said)]
     report.replace(directory / "scale.md", "scripts/bench --scale", "\n\n".join(block))
     print(f"wrote {directory / 'scale.md'}")
 
@@ -194,16 +280,17 @@ def main():
     parser.add_argument("--quick", action="store_true", help="10 and 100 hosts alone; docs stay as they are")
     parser.add_argument("--hosts", help="other numbers of hosts, as in 10,500; docs stay as they are")
     options = parser.parse_args()
-    bench.end_on_signals()
+    servers.end_on_signals()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    fleets = []
-    sizes = [int(word) for word in options.hosts.split(",")] if options.hosts else [10, 100] if options.quick else [10, 100, 300, 1000]
+    fleets, about = [], bench.machine()
+    sizes = [int(word) for word in options.hosts.split(",")] if options.hosts else [10, 100] if options.quick else SIZES
     for hosts in sizes:
         bench.say(f"{hosts} hosts")
         fleets.append(simulate(hosts, options.seed))
         bench.say(json.dumps(fleets[-1]))
-    said = {"machine": bench.machine(), "seed": options.seed, "layout": layout_costs(), "fleets": fleets}
+    said = {"machine": about, "seed": options.seed, "layout": layout_costs(), "connectionBytes": connection_bytes(),
+            "fleets": fleets}
     (bench.BUILT / "scale.json").write_text(json.dumps(said, indent=1))
     write(said, bench.BUILT if options.quick or options.hosts else bench.ROOT / "docs")
 

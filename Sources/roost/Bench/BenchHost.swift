@@ -13,6 +13,8 @@ final class BenchHost: Sendable {
   static let slowType = "slow"
   /// Milliseconds that a task of `slowType` takes.
   static let slowMillis = 50
+  /// Milliseconds without any progress after which a stage is given up.
+  static let patience: Int32 = 60_000
 
   let address: RedisAddress
   let prefix: String
@@ -51,7 +53,7 @@ final class BenchHost: Sendable {
     }
   }
 
-  /// Ends host and workers, deletes what they kept, and removes the directory.
+  /// Ends the store of the load, host and workers, deletes what they kept, and removes the directory.
   func end() { Remains.clear() }
 
   /// Asks the host for something that must work.
@@ -122,10 +124,16 @@ final class BenchHost: Sendable {
     let end = MonotonicClock.millis + startTime
     while MonotonicClock.millis < end {
       if let value = look() { return value }
-      if waitpid(pid, nil, WNOHANG) == pid { throw .failed("the host did not start\(lastLines(directory))") }
+      if hasEnded(pid) { throw .failed("the host did not start\(lastLines(directory))") }
       usleep(10_000)
     }
     throw .failed("the host was not ready within a minute\(lastLines(directory))")
+  }
+
+  /// Looks without waiting for it, which is left to who ends it.
+  private static func hasEnded(_ pid: pid_t) -> Bool {
+    var info = siginfo_t()
+    return waitid(P_PID, id_t(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_signo == SIGCHLD
   }
 
   private static func lastLines(_ directory: String) -> String {

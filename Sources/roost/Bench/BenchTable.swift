@@ -86,19 +86,27 @@ struct BenchTable {
         ? [] : ["", Self.padded("", Self.throughput.map(\.top), Self.throughput), Self.heads("stage", Self.throughput)]
       lines.append(Self.row(result.stage.rawValue, figures, Self.throughput))
       if let slow = figures[.slowTasksPerSecond] { lines.append("  beside \(Int(slow)) slow tasks/s") }
+      if let trim = figures[.redisTrimMicrosPerTask] {
+        lines.append("  and \(Self.decimal(trim, 2)) µs of Redis a task for removing them when their retention is over")
+      }
       return lines
     }
   }
 
-  /// What the columns mean, if there were any that need it.
+  /// What the columns mean, if there were any that need it, and what the numbers hold beside the tasks.
   var foot: [String] {
-    guard hasThroughput else { return [] }
-    return [
-      "",
-      "Redis: its main thread. host: in submit, drain and both the submitting process is a host and counted",
-      "as one. calls: commands that clients sent to Redis. ms: of a request. bytes: what Redis keeps.",
-      "MiB: resident at the end, of the largest worker.",
-    ]
+    var lines: [String] = []
+    if hasThroughput {
+      lines = [
+        "Redis: its main thread; finished tasks stay. host: in submit, drain and both the submitting process",
+        "is a host and counted as one. calls: about as many commands as clients sent to Redis. ms: of a",
+        "request. bytes: what Redis keeps. MiB: resident at the end, of the largest worker.",
+      ]
+    }
+    if options.redis != nil {
+      lines.append("CPU, memory and calls are those of the whole Redis, whoever else uses it.")
+    }
+    return lines.isEmpty ? [] : [""] + lines
   }
 
   private static func heads(_ name: String, _ columns: [Column]) -> String {

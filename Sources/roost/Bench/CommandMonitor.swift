@@ -6,7 +6,8 @@ internal import Threading
 /// Who sends which command: clients, or scripts inside Redis.
 ///
 /// Redis counts both alike (`total_commands_processed`, `commandstats`); only MONITOR tells them apart, and is too dear
-/// to run while something is measured. So a short run before shows which share of each command comes from clients.
+/// to run while something is measured. So a short run before shows which share of each command comes from clients, and
+/// what is made of it is an estimate where both send a command.
 struct CommandSenders: Sendable {
   var clients: [String: Int] = [:]
   var scripts: [String: Int] = [:]
@@ -31,14 +32,15 @@ final class CommandMonitor {
   private let state = Monitor(State())
   private let thread: NativeThread
 
-  /// Returns once Redis tells what comes.
-  init(_ address: RedisAddress) throws(CommandError) {
+  /// Returns once Redis tells what comes; nil: it does not let this user listen.
+  init?(_ address: RedisAddress) throws(CommandError) {
     thread = NativeThread(name: "monitor") { [state] in Self.listen(address, state) }
     let failure = state.wait { state -> RedisError?? in
       state.failure != nil ? .some(state.failure) : state.interrupter != nil ? .some(nil) : nil
     }
     if case .some(.some(let error)) = failure {
       thread.join()
+      if case .refused = error { return nil }
       throw .failed(error.description)
     }
   }

@@ -5,7 +5,9 @@ enum Figure: String, CaseIterable, Sendable {
   case tasks, seconds, tasksPerSecond
   /// CPU of Redis' main thread.
   case redisMicrosPerTask
-  /// Commands that clients sent; what scripts call inside Redis does not count.
+  /// Of `both`: the same for removing a finished task, which a host does when its type's retention is over.
+  case redisTrimMicrosPerTask
+  /// About as many commands as clients sent; what scripts call inside Redis does not count.
   case redisCallsPerTask
   /// Host and worker together.
   case cpuMicrosPerTask

@@ -81,15 +81,25 @@ final class HTTPLoad {
     }
   }
 
-  /// Waits at most so long (-1: without limit) and hands over each reply that is whole; `handle` may send the next request.
+  /// Hands over each reply that is whole once one comes; `handle` may send the next request.
+  func receive(_ handle: (_ connection: Int, Reply) throws(CommandError) -> Void) throws(CommandError) {
+    guard try receive(within: BenchHost.patience, handle) else {
+      throw .failed("the host has not answered for \(BenchHost.patience / 1000) s")
+    }
+  }
+
+  /// Waits at most so many milliseconds; false when nothing came.
+  @discardableResult
   func receive(
     within millis: Int32, _ handle: (_ connection: Int, Reply) throws(CommandError) -> Void
-  ) throws(CommandError) {
-    let ready = withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: 256) { events in
+  ) throws(CommandError) -> Bool {
+    let (count, ready) = withUnsafeTemporaryAllocation(of: epoll_event.self, capacity: 256) { events in
       let count = epoll_wait(poll, events.baseAddress, Int32(events.count), millis)
-      return events.prefix(Int(max(0, count))).map { Int($0.data.u64) }
+      return (count, events.prefix(Int(max(0, count))).map { Int($0.data.u64) })
     }
     for index in ready { try read(index, handle) }
+    // An interruption, as by SIGSTOP and SIGCONT, says nothing.
+    return count != 0
   }
 
   private func read(

@@ -21,7 +21,7 @@ extension Bench {
       var received = 0
       for index in 0..<sent { try load.send(request, on: index) }
       while received < tasks {
-        try load.receive(within: -1) { index, reply throws(CommandError) in
+        try load.receive { index, reply throws(CommandError) in
           // A long-poll whose time is over.
           if let again = parked[index] { return try load.send(again, on: index) }
           guard reply.status == 202 else { throw Self.refused(reply) }
@@ -51,7 +51,7 @@ extension Bench {
       try load.send(request, on: index)
       let isLast = index + 1 == load.count
       while waits.count + (isLast ? 0 : 500) < index + 1 - options.connections {
-        try load.receive(within: -1) { index, reply throws(CommandError) in
+        try load.receive { index, reply throws(CommandError) in
           guard reply.status == 202 else { throw Self.refused(reply) }
           let wait = load.request("GET", "/v1/tasks/\(reply.taskID)?wait=60s")
           waits[index] = wait
@@ -82,7 +82,7 @@ extension Bench {
       for index in 0..<load.count { try sendNext(on: index) }
       let requests = (tasks + size - 1) / size
       while received < requests {
-        try load.receive(within: -1) { index, reply throws(CommandError) in
+        try load.receive { index, reply throws(CommandError) in
           guard reply.status == 202 else { throw Self.refused(reply) }
           received += 1
           try sendNext(on: index)

@@ -16,7 +16,6 @@ extension Bench {
 
   func latency(_ host: BenchHost, _ meter: Meter) throws(CommandError) -> (store: Figures, http: Figures) {
     let load = try StoreLoad(host, meter)
-    defer { load.close() }
     let slow = options.isSlow ? SlowLoad(load.store, host, options) : nil
     defer { slow?.end() }
     try warmUp(load, meter)

@@ -28,7 +28,8 @@ final class Meter {
   private let control: RedisConnection
   private let keys: Keys
   private var asked: Int64 = 0
-  private var senders = CommandSenders()
+  /// Nil: not known.
+  private var senders: CommandSenders?
 
   init(_ host: BenchHost) throws(CommandError) {
     self.host = host
@@ -62,11 +63,16 @@ final class Meter {
     try info("memory")["used_memory"].flatMap { Int64($0) } ?? 0
   }
 
-  func read() throws(CommandError) -> Reading {
-    let (cpu, stats) = (try info("cpu"), try info("commandstats"))
-    let seconds = ["used_cpu_sys_main_thread", "used_cpu_user_main_thread"].compactMap { (name: Substring) in
-      cpu[name].flatMap { Double($0) }
+  /// Seconds of CPU that Redis' main thread has used.
+  func redisSeconds() throws(CommandError) -> Double {
+    let cpu = try info("cpu")
+    return ["used_cpu_sys_main_thread", "used_cpu_user_main_thread"].reduce(0) { sum, name in
+      sum + (cpu[name].flatMap { Double($0) } ?? 0)
     }
+  }
+
+  func read() throws(CommandError) -> Reading {
+    let (redis, stats) = (try redisSeconds(), try info("commandstats"))
     var calls: [String: Int64] = [:]
     for (name, fields) in stats where name.hasPrefix("cmdstat_") && fields.hasPrefix("calls=") {
       let command = String(name.dropFirst("cmdstat_".count).prefix { $0 != "|" })
@@ -75,14 +81,14 @@ final class Meter {
     return Reading(
       at: MonotonicClock.now, host: cpuNanos(of: host.pid),
       workers: host.workerPids.reduce(0) { $0 + cpuNanos(of: $1) },
-      own: cpuNanos(of: getpid()), redis: seconds.reduce(0, +), calls: calls, asked: asked, memory: try memory(),
+      own: cpuNanos(of: getpid()), redis: redis, calls: calls, asked: asked, memory: try memory(),
       slow: try completed(BenchHost.slowType))
   }
 
-  /// Learns from a short run which commands come from clients and which from scripts.
+  /// Learns from a short run which commands come from clients and which from scripts, if Redis tells.
   func learnSenders(_ run: () throws(CommandError) -> Void) throws(CommandError) {
     let monitor = try CommandMonitor(host.address)
-    defer { senders = monitor.end() }
+    defer { senders = monitor?.end() }
     try run()
   }
 
@@ -93,13 +99,15 @@ final class Meter {
     let hosts = Double(to.host - from.host + (countsOwn ? to.own - from.own : 0)) / 1e3 / count
     let workers = Double(to.workers - from.workers) / 1e3 / count
     let all = to.calls.map { ($0.key, $0.value - (from.calls[$0.key] ?? 0)) }
-    let sent = senders.sentByClients(all) - Double(to.asked - from.asked)
+    let calls = senders.map { max(0, $0.sentByClients(all) - Double(to.asked - from.asked)) / count }
     let slow = to.slow > 0 ? [Figure.slowTasksPerSecond: Double(to.slow - from.slow) / seconds] : [:]
-    return [
+    var figures: Figures = [
       .tasks: count, .seconds: seconds, .tasksPerSecond: count / seconds,
-      .redisMicrosPerTask: (to.redis - from.redis) * 1e6 / count, .redisCallsPerTask: max(0, sent) / count,
+      .redisMicrosPerTask: (to.redis - from.redis) * 1e6 / count,
       .hostMicrosPerTask: hosts, .workerMicrosPerTask: workers, .cpuMicrosPerTask: hosts + workers,
-    ].merging(residents()) { $1 }.merging(slow) { $1 }
+    ]
+    figures[.redisCallsPerTask] = calls
+    return figures.merging(residents()) { $1 }.merging(slow) { $1 }
   }
 
   /// What host and the largest worker have in memory.

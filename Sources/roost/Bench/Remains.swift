@@ -3,6 +3,7 @@ internal import Synchronization
 internal import Glibc
 internal import Redis
 internal import TaskModel
+internal import TaskStore
 internal import Threading
 
 /// What a stage has made and nothing may be left of, however this process ends.
@@ -11,6 +12,8 @@ enum Remains {
     var directory: String?
     var host: pid_t?
     var keys: (address: RedisAddress, prefix: String)?
+    var store: TaskStore?
+    var heartbeat: Heartbeat?
   }
 
   private static let state = Lock(State())
@@ -22,9 +25,23 @@ enum Remains {
     }
   }
 
+  /// Whoever noted a process leaves it to this to wait for it: until then no other one gets its number.
   static func note(host: pid_t) { state.withLock { $0.host = host } }
 
-  /// Ends the host, deletes its keys and removes the directory.
+  /// To be called before the store is started: one that was closed by then never writes.
+  static func note(store: TaskStore) { state.withLock { $0.store = store } }
+
+  /// Makes the heartbeat of that store under the lock, since it writes at once.
+  static func begin(_ heartbeat: () throws(RedisError) -> Heartbeat) throws(RedisError) {
+    try state.withLock { state throws(RedisError) in state.heartbeat = try heartbeat() }
+  }
+
+  /// Runs one step of what this process writes past the store, unless a signal has come.
+  static func write(_ step: () throws(RedisError) -> Bool) throws(RedisError) -> Bool {
+    try state.withLock { _ throws(RedisError) in try step() }
+  }
+
+  /// Closes the store, ends the host, deletes its keys and removes the directory.
   static func clear() {
     state.withLock { state in
       clear(state)
@@ -51,6 +68,9 @@ enum Remains {
   }
 
   private static func clear(_ state: State) {
+    // Whoever writes goes first: nothing may come behind the cursor that looks for keys.
+    state.heartbeat?.end()
+    state.store?.close()
     if let host = state.host { end(host) }
     if let (address, prefix) = state.keys { delete(prefix, in: address) }
     if let directory = state.directory { BenchDirectory.remove(directory) }
@@ -62,8 +82,7 @@ enum Remains {
       kill(pid, signal)
       let end = MonotonicClock.millis + Int64(patience)
       while MonotonicClock.millis < end {
-        // An error: somebody has waited for it, so it is gone.
-        if waitpid(pid, nil, WNOHANG) != 0 { return }
+        if waitpid(pid, nil, WNOHANG) == pid { return }
         usleep(5000)
       }
     }

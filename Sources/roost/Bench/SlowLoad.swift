@@ -8,7 +8,6 @@ internal import Threading
 final class SlowLoad {
   private let isOver = Monitor(false)
   private let thread: NativeThread
-  private let startedAt = MonotonicClock.now
 
   init(_ store: TaskStore, _ host: BenchHost, _ options: BenchOptions) {
     // For longer than a second, whatever it runs on.

@@ -37,7 +37,6 @@ struct Bench {
 
   private func submit(_ host: BenchHost, _ meter: Meter) throws(CommandError) -> Figures {
     let load = try StoreLoad(host, meter)
-    defer { load.close() }
     let params = options.paramsText
     try host.pause()
     try meter.learnSenders { () throws(CommandError) in try load.submit(warmUp, params) }
@@ -52,7 +51,6 @@ struct Bench {
 
   private func drain(_ host: BenchHost, _ meter: Meter) throws(CommandError) -> Figures {
     let load = try StoreLoad(host, meter)
-    defer { load.close() }
     let params = options.paramsText
     try warmUp(load, meter)
     try host.pause()
@@ -75,7 +73,6 @@ struct Bench {
 
   private func both(_ host: BenchHost, _ meter: Meter) throws(CommandError) -> Figures {
     let load = try StoreLoad(host, meter)
-    defer { load.close() }
     let params = options.paramsText
     try warmUp(load, meter)
     try host.pause()
@@ -85,11 +82,11 @@ struct Bench {
     defer { slow?.end() }
     let before = try meter.read()
     let first = try meter.completed()
-    try load.submit(options.tasks, params) { submitted throws(CommandError) in
-      submitted <= StoreLoad.window ? true : submitted - (try meter.completed() - first) <= StoreLoad.window
-    }
+    try load.submit(options.tasks, params, after: first)
     try load.wait(untilCompleted: first + options.tasks)
-    return meter.figures(before, try meter.read(), tasks: options.tasks, countsOwn: true)
+    var figures = meter.figures(before, try meter.read(), tasks: options.tasks, countsOwn: true)
+    figures[.redisTrimMicrosPerTask] = try load.trim()
+    return figures
   }
 
   func warmUp(_ load: StoreLoad, _ meter: Meter) throws(CommandError) {
@@ -112,14 +109,14 @@ struct Bench {
     let before = try meter.read()
     let monitor = try CommandMonitor(host.address)
     sleep(Self.idling)
-    let calls = monitor.end().clients.values.reduce(0, +)
+    let calls = monitor?.end().clients.values.reduce(0, +)
     let after = try meter.read()
     let seconds = Double(after.at - before.at) / 1e9
-    return meter.residents().merging([
-      .seconds: seconds,
-      .hostCorePercent: Double(after.host - before.host) / 1e7 / seconds,
-      .workerCorePercent: Double(after.workers - before.workers) / 1e7 / seconds,
-      .redisCallsPerSecond: Double(calls) / Double(Self.idling),
-    ]) { $1 }
+    var figures = meter.residents()
+    figures[.seconds] = seconds
+    figures[.hostCorePercent] = Double(after.host - before.host) / 1e7 / seconds
+    figures[.workerCorePercent] = Double(after.workers - before.workers) / 1e7 / seconds
+    figures[.redisCallsPerSecond] = calls.map { Double($0) / Double(Self.idling) }
+    return figures
   }
 }

@@ -13,7 +13,6 @@ final class StoreLoad {
 
   let store: TaskStore
   private let meter: Meter
-  private let heartbeat: Heartbeat
   private let answers = Answers()
 
   /// Shared with the store's thread.
@@ -25,32 +24,31 @@ final class StoreLoad {
     var count: Int { stored.load(ordering: .relaxed) + failed.load(ordering: .relaxed) }
   }
 
+  /// The store is closed when the host is ended.
   init(_ host: BenchHost, _ meter: Meter) throws(CommandError) {
     self.meter = meter
-    store = TaskStore(address: host.address, prefix: host.prefix, name: "bench")
+    let store = TaskStore(address: host.address, prefix: host.prefix, name: "bench")
+    self.store = store
+    Remains.note(store: store)
     store.start(types: [])
     let end = MonotonicClock.millis + 10_000
     while !store.isConnected {
       guard MonotonicClock.millis < end else { throw .failed("the store does not connect to Redis") }
       usleep(1000)
     }
-    do throws(RedisError) { heartbeat = try Heartbeat(store) } catch { throw .failed(error.description) }
+    do throws(RedisError) {
+      try Remains.begin { () throws(RedisError) in try Heartbeat(store) }
+    } catch {
+      throw .failed(error.description)
+    }
   }
 
-  func close() {
-    heartbeat.end()
-    store.close()
-  }
-
-  /// Submits so many tasks and waits until all are stored; `mayGoOn` is asked now and then, and waited for.
-  func submit(
-    _ tasks: Int, _ params: [UInt8], to type: String = BenchHost.type, delay: Duration? = nil,
-    mayGoOn: (_ submitted: Int) throws(CommandError) -> Bool = { _ in true }
-  ) throws(CommandError) {
+  /// Submits so many tasks and waits until all are stored; `completed`: how many had before, of which at most `window` are
+  /// to be under way; nil: they may all wait.
+  func submit(_ tasks: Int, _ params: [UInt8], after completed: Int? = nil) throws(CommandError) {
     let answers = answers
     let before = answers.count
-    var submission = Submission(type: type, params: params)
-    submission.due = delay.map { .after($0) }
+    let submission = Submission(type: BenchHost.type, params: params)
     let note: @Sendable (Result<Receipt, TaskStoreError>) -> Void = { result in
       switch result {
       case .success: answers.stored.add(1, ordering: .relaxed)
@@ -62,7 +60,7 @@ final class StoreLoad {
     for index in 0..<tasks {
       if index % 256 == 0 {
         while index - (answers.count - before) > Self.window { usleep(200) }
-        while try !mayGoOn(index) { usleep(1000) }
+        if let completed, index > Self.window { try wait(untilCompleted: completed + index - Self.window) }
       }
       store.submit(submission, note)
     }
@@ -80,19 +78,32 @@ final class StoreLoad {
       let done = try meter.completed()
       if done >= count { return done }
       if done != last.count { last = (done, MonotonicClock.millis) }
-      guard MonotonicClock.millis - last.at < Self.patience else {
-        throw .failed("no task has completed for \(Self.patience / 1000) s; \(count - done) are missing")
+      guard MonotonicClock.millis - last.at < BenchHost.patience else {
+        throw .failed("no task has completed for \(BenchHost.patience / 1000) s; \(count - done) are missing")
       }
       usleep(2000)
     }
   }
 
-  /// Milliseconds without any progress after which a stage is given up.
-  private static let patience: Int64 = 60_000
+  /// Removes all that completed, by the calls with which a host keeps to a type's retention; answers microseconds of Redis' CPU
+  /// for each.
+  func trim() throws(CommandError) -> Double {
+    let (tasks, before) = (try meter.completed(), try meter.redisSeconds())
+    do throws(RedisError) {
+      let redis = try Housekeeping(to: store.address, keys: store.keys)
+      func step() throws(RedisError) -> Bool {
+        try redis.retain(type: BenchHost.type, list: "done", count: 0, before: Timestamp(millis: 0))
+      }
+      while try Remains.write(step) {}
+    } catch {
+      throw .failed(error.description)
+    }
+    return (try meter.redisSeconds() - before) * 1e6 / Double(tasks)
+  }
 }
 
 /// Does every second what a host's heartbeat does for its store: Redis hears that it lives, and it hears how much waits.
-private final class Heartbeat {
+final class Heartbeat: Sendable {
   private let isOver = Monitor(false)
   private let thread: NativeThread
 

@@ -6,7 +6,7 @@ A module with_NAME has
     most                how many jobs one submit may take
     version()           the version that is measured
     workers()           command lines of worker processes
-    submit(count)       hands over so many jobs; returns when the system has them
+    submit(count)       hands over so many jobs; returns when the system has them, or when a Submitter knows that it is to
     start()             where there is one: begins what only the submitter needs
 """
 import importlib
@@ -21,8 +21,10 @@ import time
 
 import job
 
-UNDER_WAY = 1024          # jobs submitted and not yet run, at most
-WARM_UP = 1.5             # seconds of load before counting begins
+UNDER_WAY = 8192          # jobs submitted and not yet run, at most
+FEW = 1024                # as many, where 8,192 would take long to run: the queue is never empty with them either
+FAST = 2000               # from so many a second on they do not
+WARM_UP = 0.75            # seconds of load, twice, before counting begins
 READY = 20.0              # seconds until the first job must have run
 PER_SECOND, LATENCY_SECONDS = 100, 4
 
@@ -67,16 +69,20 @@ def wait_for(number, seconds):
         time.sleep(0.002)
 
 
-def load(peer, seconds, submitted):
-    """Keeps the system busy for so long; returns how many jobs were submitted in all."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if submitted - count_run() + peer.most > UNDER_WAY:
-            time.sleep(0.001)
+def load(peer, seconds, submitted, under_way):
+    """Keeps the system busy for so long; returns how many jobs were submitted in all, and the share of the time in which no more were
+    allowed."""
+    end, counted, full = time.monotonic() + seconds, 0, 0
+    while (now := time.monotonic()) < end:
+        if now - counted >= job.EVERY:
+            ran, counted = count_run(), now
+        if submitted - ran + peer.most > under_way:
+            time.sleep(job.EVERY)
+            full += time.monotonic() - now
             continue
         peer.submit(peer.most)
         submitted += peer.most
-    return submitted
+    return submitted, full / seconds
 
 
 def latency(peer):
@@ -99,11 +105,13 @@ def drive(peer, seconds):
     getattr(peer, "start", lambda: None)()
     peer.submit(1)
     wait_for(1, READY)
-    submitted = load(peer, WARM_UP, 1)
+    submitted, _ = load(peer, WARM_UP, 1, FEW)
+    under_way = UNDER_WAY if count_run() > FAST * WARM_UP else FEW
+    submitted, _ = load(peer, WARM_UP, submitted, under_way)
     first, began, micros = count_run(), time.monotonic(), redis_micros()
-    submitted = load(peer, seconds, submitted)
+    submitted, full = load(peer, seconds, submitted, under_way)
     number, took = count_run() - first, time.monotonic() - began
-    result = {"tasks": number, "tasksPerSecond": number / took}
+    result = {"tasks": number, "tasksPerSecond": number / took, "fullShare": full}
     if micros is not None:
         result["redisMicrosPerTask"] = (redis_micros() - micros) / max(1, number)
     wait_for(submitted, 20)
@@ -117,16 +125,16 @@ def compile_beside(file, program, *libraries):
 
 
 class Submitter:
-    """A process of another language that submits as many jobs as each line of its input says, and answers with a line."""
+    """A process of another language that submits as many jobs as the lines of its input say, on its own."""
 
     def __init__(self, *words):
-        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, text=True)
 
     def submit(self, count):
+        if self.process.poll() is not None:
+            raise RuntimeError("the submitter ended")
         self.process.stdin.write(f"{count}\n")
         self.process.stdin.flush()
-        if not self.process.stdout.readline():
-            raise RuntimeError("the submitter ended")
 
 
 def main(name, seconds):

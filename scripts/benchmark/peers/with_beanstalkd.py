@@ -6,8 +6,8 @@ import job
 import measure
 
 name = "beanstalkd"
-settings = "binlog synced every second, 2 workers and a submitter in C, 64 commands under way; it stores no results"
-most = 64
+settings = "binlog synced every second, 2 workers and a submitter in C, 256 commands under way; it stores no results"
+most = 256
 
 program = f"{job.WORK}/with_beanstalkd"
 

@@ -6,8 +6,8 @@ import job
 import measure
 
 name = "gearmand"
-settings = "queue in memory only, 2 workers and a submitter in C, 64 background jobs at once; results are dropped"
-most = 64
+settings = "queue in memory only, 2 workers and a submitter in C, 256 background jobs at once; results are dropped"
+most = 256
 
 program = f"{job.WORK}/with_gearmand"
 
