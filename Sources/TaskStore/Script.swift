@@ -6,10 +6,14 @@ package enum Script: String, CaseIterable, Sendable {
   case submit, submitted, take, complete, completed, body, hello, register, heartbeat, reap, settle, cancel, retry,
     delete, recall, pause, fire, retain, watch, page
 
-  /// The whole text: first line, prelude, script.
+  /// Whether a call brings the text along: a transaction goes on where Redis has forgotten a script, and nobody would count
+  /// what it has done. These are short.
+  var travelsWhole: Bool { self == .submitted || self == .completed }
+
+  /// The whole text: first line, prelude, script; of one that travels without prelude and comments.
   package var text: String {
     let source = String(decoding: bytes, as: UTF8.self)
-    if self == .submitted || self == .completed { return source }
+    if travelsWhole { return source.split(separator: "\n").filter { !$0.hasPrefix("--") }.joined(separator: "\n") }
     let end = source.firstIndex(of: "\n") ?? source.endIndex
     return source[..<end] + "\n" + String(decoding: PackageResources.prelude_lua, as: UTF8.self) + source[end...]
   }
@@ -44,7 +48,9 @@ package enum Script: String, CaseIterable, Sendable {
 package final class ScriptConnection {
   package let redis: RedisConnection
   package let keys: Keys
-  private var digests: [Script: String] = [:]
+  /// By what Redis is told which script is meant: its digest, or the text of one that travels whole.
+  private var names = Dictionary(
+    uniqueKeysWithValues: Script.allCases.filter(\.travelsWhole).map { ($0, $0.text) })
   /// A Redis may forbid MULTI, or what stands before it may not know it; all goes through scripts alone then.
   let hasTransactions: Bool
 
@@ -59,10 +65,11 @@ package final class ScriptConnection {
 
   /// Redis forgets scripts when it restarts or is told to; a call answered NOSCRIPT did nothing and may be repeated after this.
   package func load() throws(RedisError) {
-    for script in Script.allCases { redis.append(RedisCommand(words: "SCRIPT", "LOAD", script.text)) }
-    for script in Script.allCases {
+    let scripts = Script.allCases.filter { !$0.travelsWhole }
+    for script in scripts { redis.append(RedisCommand(words: "SCRIPT", "LOAD", script.text)) }
+    for script in scripts {
       switch try redis.reply() {
-      case .bulk(let digest): digests[script] = String(decoding: digest, as: UTF8.self)
+      case .bulk(let digest): names[script] = String(decoding: digest, as: UTF8.self)
       case .error(let reason): throw .refused("script \(script.rawValue): \(reason)")
       default: throw .refused("script \(script.rawValue): no digest")
       }
@@ -71,8 +78,9 @@ package final class ScriptConnection {
 
   /// The beginning of a call; KEYS, then the arguments after the prefix are to be added.
   package func command(_ script: Script, keyCount: Int = 0, capacity: Int = 256) -> ScriptCall {
-    var command = RedisCommand("EVALSHA", capacity: capacity)
-    command.add(digests[script] ?? "")
+    let name = names[script] ?? ""
+    var command = RedisCommand(script.travelsWhole ? "EVAL" : "EVALSHA", capacity: capacity + name.utf8.count)
+    command.add(name)
     command.add(Int64(keyCount))
     return ScriptCall(command: command, prefix: keys.prefix, keysMissing: keyCount)
   }

@@ -208,11 +208,7 @@ final class StoreLink: Sendable {
         }
       }
       // A call of a script that Redis has forgotten did nothing: it comes again, whatever it is.
-      if case .uncounted(let replies)? = outcome, let transaction {
-        settle(try SubmissionCall.outcome(ofAll: transaction.finish(replies, on: connection)), &round)
-      } else if !again.isEmpty || !round.submit.isEmpty {
-        try connection.load()
-      }
+      if !again.isEmpty || !round.submit.isEmpty { try connection.load() }
       // Large params that go before a forgotten script are there already.
       round.isRepeat = !round.submit.isEmpty
     }
@@ -269,7 +265,7 @@ final class StoreLink: Sendable {
   private func settle(_ outcome: SubmissionCall.Outcome, _ round: inout Round) {
     let parts: ArraySlice<RedisReply>
     switch outcome {
-    case .forgotten, .uncounted: return
+    case .forgotten: return
     case .outOfMemory: parts = []
     case .answered(let answer): parts = answer
     }

@@ -13,8 +13,6 @@ struct SubmissionCall {
     case outOfMemory
     /// Redis has forgotten the script, and nothing was done.
     case forgotten
-    /// The tasks are stored, but Redis has forgotten the script that counts them.
-    case uncounted([RedisReply])
   }
 
   let tasks: [StoreLink.Pending]
@@ -88,21 +86,18 @@ struct SubmissionCall {
     // The script cannot see what MSETNX was answered: the mark is there only if the records are new.
     records.add(keys.stored(host, number))
     records.add("")
-    func count(seeingThem: Bool) -> RedisCommand {
-      var call = connection.command(.submitted)
-      call.add(host)
-      call.add(number)
-      for (type, _, count, last) in queues {
-        call.add(type)
-        call.add(count)
-        call.add(seeingThem ? keys.record(last) : "")
-      }
-      return call.command
-    }
+    var call = connection.command(.submitted)
+    call.add(host)
+    call.add(number)
     var transaction = Transaction()
     transaction.add(records)
-    for queue in queues { transaction.add(queue.entries) }
-    transaction.add(count(seeingThem: true), again: count(seeingThem: false))
+    for (type, entries, count, last) in queues {
+      transaction.add(entries)
+      call.add(type)
+      call.add(count)
+      call.add(keys.record(last))
+    }
+    transaction.add(call.command)
     return transaction
   }
 
@@ -112,8 +107,7 @@ struct SubmissionCall {
   func outcome(of transaction: Transaction?, on connection: ScriptConnection) throws(RedisError) -> Outcome {
     if let transaction {
       switch try transaction.outcome(on: connection.redis) {
-      case .done(let replies):
-        return replies.contains(where: \.isForgottenScript) ? .uncounted(replies) : try Self.outcome(ofAll: replies)
+      case .done(let replies): return try Self.outcome(ofAll: replies)
       case .refused(let reason) where StoreLink.isWantOfMemory(reason): return .outOfMemory
       case .refused(let reason): throw .disconnected(reason: reason)
       case .outdated: throw .disconnected(reason: "a transaction was refused that watches nothing")
@@ -132,7 +126,7 @@ struct SubmissionCall {
   }
 
   /// Of a transaction whose commands were all done.
-  static func outcome(ofAll replies: [RedisReply]) throws(RedisError) -> Outcome {
+  private static func outcome(ofAll replies: [RedisReply]) throws(RedisError) -> Outcome {
     for case .error(let reason) in replies { throw .disconnected(reason: reason) }
     return try outcome(of: replies.last ?? .null)
   }

@@ -12,16 +12,13 @@ struct Transaction {
     case refused(String)
   }
 
-  private var commands: [(command: RedisCommand, again: RedisCommand)] = []
+  private var commands: [RedisCommand] = []
 
-  /// `again` takes the place of the call of a script that Redis has forgotten, after all else was done.
-  mutating func add(_ command: RedisCommand, again: RedisCommand? = nil) {
-    commands.append((command, again ?? command))
-  }
+  mutating func add(_ command: RedisCommand) { commands.append(command) }
 
   func append(to redis: RedisConnection) {
     redis.append(RedisCommand(words: "MULTI"))
-    for (command, _) in commands { redis.append(command) }
+    for command in commands { redis.append(command) }
     redis.append(RedisCommand(words: "EXEC"))
   }
 
@@ -45,7 +42,7 @@ struct Transaction {
     return reason.hasPrefix(words) ? String(reason.dropFirst(words.count)) : reason
   }
 
-  /// Calls the scripts that Redis had forgotten, and returns the answers to all commands; to be called when every answer to
+  /// Calls the scripts that Redis had forgotten, which did nothing, and returns the answers to all commands; to be called when every answer to
   /// what was sent before has been read.
   ///
   /// Throws if any command has failed.
@@ -54,7 +51,7 @@ struct Transaction {
     let forgotten = replies.indices.filter { replies[$0].isForgottenScript }
     if !forgotten.isEmpty {
       try connection.load()
-      for index in forgotten { connection.redis.append(commands[index].again) }
+      for index in forgotten { connection.redis.append(commands[index]) }
       for index in forgotten { replies[index] = try connection.redis.reply() }
     }
     for case .error(let reason) in replies { throw .disconnected(reason: reason) }

@@ -15,7 +15,7 @@ struct TrafficTests {
   }
 
   /// What a submission of plain tasks is.
-  private static let submission = ["MULTI", "MSETNX", "RPUSH", "submitted", "EXEC"]
+  private static let submission = ["MULTI", "MSETNX", "RPUSH", "EVAL", "EXEC"]
 
   private func submit(_ host: HostFixture, _ type: String, _ params: String) throws -> String {
     let reply = try host.send("POST", "/v1/tasks", #"{"type":"\#(type)","params":\#(params)}"#)
@@ -48,7 +48,7 @@ struct TrafficTests {
     let traffic = try await traffic(of: host)
     _ = try submit(host, "echo", "1")
     try await expect(
-      Self.submission + ["take", "MULTI", "RPUSH", "MSET", "completed", "EXEC", "WATCH", "GET", "BLPOP"], of: traffic,
+      Self.submission + ["take", "MULTI", "RPUSH", "MSET", "EVAL", "EXEC", "WATCH", "GET", "BLPOP"], of: traffic,
       host)
   }
 

@@ -34,7 +34,7 @@ struct BatchCostTests {
     _ = try await fixture.submit()
     #expect(
       try calls(fixture) == [
-        "multi": 1, "msetnx": 1, "rpush": 1, "evalsha": 1, "exec": 1,
+        "multi": 1, "msetnx": 1, "rpush": 1, "eval": 1, "exec": 1,
         "del": 1, "hget": 1, "lindex": 1, "hincrby": 1, "llen": 1, "hset": 1,
       ])
     for _ in 0..<8 { _ = try await fixture.submit() }
@@ -53,7 +53,7 @@ struct BatchCostTests {
     _ = try session.write(tasks.map { $0.write(.completed(result: .one)) }, emptied: [1])
     #expect(
       try calls(fixture) == [
-        "multi": 1, "rpush": 1, "mset": 1, "evalsha": 1, "exec": 1, "watch": 1, "get": 1,
+        "multi": 1, "rpush": 1, "mset": 1, "eval": 1, "exec": 1, "watch": 1, "get": 1,
         "hdel": 1, "hincrby": 2,
       ])
   }
@@ -95,6 +95,6 @@ struct BatchCostTests {
     ).taken[0].tasks
     #expect(taken.count == 256)
     let steady = proxy.takeLog().requests.map(\.name)
-    #expect(steady == ["MULTI", "RPUSH", "MSET", "EVALSHA", "EXEC", "WATCH", "EVALSHA"])
+    #expect(steady == ["MULTI", "RPUSH", "MSET", "EVAL", "EXEC", "WATCH", "EVALSHA"])
   }
 }

@@ -257,6 +257,19 @@ struct PlainCompletionTests {
     try scene.check()
   }
 
+  @Test("What is done is counted with it, also when Redis has forgotten the scripts and the worker dies then")
+  func forgottenAndLost() async throws {
+    let scene = try await Scene()
+    try scene.fixture.command("SCRIPT", "FLUSH")
+    scene.proxy.spoilNext(.completed, .loseAnswer)
+    #expect(throws: (any Error).self) {
+      try scene.session.write(scene.tasks.map { $0.write(.completed(result: .one)) }, emptied: [1])
+    }
+    _ = try scene.fixture.housekeeping().reap(scene.session.worker)
+    #expect(try scene.fixture.keyspace().unfinished == [])
+    try scene.check()
+  }
+
   @Test("Where transactions are forbidden, all goes through scripts")
   func withoutTransactions() async throws {
     let redis = try RedisServer()

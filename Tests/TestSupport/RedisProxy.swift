@@ -14,8 +14,8 @@ package final class RedisProxy: Sendable {
     /// The scripts that are called with it: its own, or of EXEC those of the transaction; none before EXEC.
     package let done: [Script]
     package let bytes: [UInt8]
-    /// Where the digest stands in `bytes`.
-    fileprivate let digest: Range<Int>?
+    /// Where command and script stand in `bytes`.
+    fileprivate let call: Range<Int>?
   }
 
   package enum Verdict: Sendable {
@@ -54,6 +54,7 @@ package final class RedisProxy: Sendable {
     for script in Script.allCases {
       let digest = try connection.call(RedisCommand(words: "SCRIPT", "LOAD", script.text)).textValue ?? ""
       scripts[digest] = script
+      scripts[script.text] = script
     }
     self.scripts = scripts
     listener = try listenOnSocket(path)
@@ -133,7 +134,10 @@ package final class RedisProxy: Sendable {
     var bytes = request.bytes
     switch verdict {
     case .pass, .loseAnswer, .cutAnswer: break
-    case .replace(let digest): if let range = request.digest { bytes.replaceSubrange(range, with: digest.utf8) }
+    case .replace(let digest):
+      if let range = request.call {
+        bytes.replaceSubrange(range, with: "$7\r\nEVALSHA\r\n$\(digest.utf8.count)\r\n\(digest)".utf8)
+      }
     case .loseRequest: return false
     case .delay:
       var requests = [bytes]
@@ -161,9 +165,10 @@ package final class RedisProxy: Sendable {
   private func parse(_ bytes: [UInt8], _ queued: inout [Script]?) -> Request {
     let words = RawRedis.words(bytes)
     let name = words.first.map { String(decoding: bytes[$0], as: UTF8.self) } ?? ""
-    var (script, digest): (Script?, Range<Int>?)
-    if name == "EVALSHA", words.count > 1 {
-      digest = words[1]
+    var (script, call): (Script?, Range<Int>?)
+    if name == "EVALSHA" || name == "EVAL", words.count > 1 {
+      // With the length in front of the command, of one digit.
+      call = words[0].lowerBound - 4..<words[1].upperBound
       script = scripts[String(decoding: bytes[words[1]], as: UTF8.self)]
     }
     var done: [Script] = []
@@ -172,7 +177,7 @@ package final class RedisProxy: Sendable {
     case "EXEC": (done, queued) = (queued ?? [], nil)
     default: if queued != nil { queued? += [script].compactMap(\.self) } else { done = [script].compactMap(\.self) }
     }
-    return Request(script: script, name: name, done: done, bytes: bytes, digest: digest)
+    return Request(script: script, name: name, done: done, bytes: bytes, call: call)
   }
 
   private func pump(_ from: Int32, _ to: Int32) {

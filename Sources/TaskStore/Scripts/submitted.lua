@@ -3,7 +3,7 @@
 -- mark in one MSETNX and put them into their queues. Here they are counted, and the call is remembered; or they go again.
 -- It does without the prelude, which costs more than all this.
 -- ARGV: 1 prefix, 2 host, 3 number of this call (each host counts its own), then three for each type: type, how many tasks, the
---       record key that was pushed last ('' if they may have been taken since).
+--       record key that was pushed last.
 -- Returns what submit returns. An error if something is missing: Redis goes on with a transaction when a command of it failed.
 local P, host, number, call = ARGV[1], ARGV[2], ARGV[3], redis.call
 local stored = call('DEL', P .. 'new:' .. host .. ':' .. number) == 1
@@ -25,7 +25,7 @@ if not last or tonumber(number) <= tonumber(done) then
 end
 if not stored then return redis.error_reply('NOTSTORED records of the call were there already') end
 for i = 4, #ARGV, 3 do
-  if ARGV[i + 2] ~= '' and call('LINDEX', P .. 'q:' .. ARGV[i], -1) ~= ARGV[i + 2] then
+  if call('LINDEX', P .. 'q:' .. ARGV[i], -1) ~= ARGV[i + 2] then
     return redis.error_reply('NOTQUEUED ' .. ARGV[i])
   end
 end
