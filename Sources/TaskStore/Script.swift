@@ -6,8 +6,9 @@ package enum Script: String, CaseIterable, Sendable {
   case submit, submitted, take, complete, completed, body, hello, register, heartbeat, reap, settle, cancel, retry,
     delete, recall, pause, fire, retain, watch, page
 
-  /// Whether a call brings the text along: a transaction goes on where Redis has forgotten a script, and nobody would count
-  /// what it has done. These are short.
+  /// Whether a call brings the text along.
+  ///
+  /// A transaction goes on where Redis has forgotten a script, and nobody would count what it has done. These are short.
   var travelsWhole: Bool { self == .submitted || self == .completed }
 
   /// The whole text: first line, prelude, script; of one that travels without prelude and comments.

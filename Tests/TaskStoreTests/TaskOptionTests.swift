@@ -285,6 +285,18 @@ struct TaskOptionTests {
     #expect(try await fixture.store.states(of: ["work"])["work"]?.counts[.pending] == 2 * waiting.count)
   }
 
+  @Test("Large params of a task that is refused, or that is there already, do not stay")
+  func refusedParams() async throws {
+    var type = StoreFixture.type
+    type.queueCapacity = 1
+    let fixture = try StoreFixture(types: [type])
+    let params: [UInt8] = .text(2000)
+    let first = try await fixture.submit { ($0.params, $0.key) = (params, "k") }
+    #expect(try await fixture.submit { ($0.params, $0.key) = (params, "k") } == first)
+    await #expect(throws: TaskStoreError.self) { try await fixture.submit { $0.params = params } }
+    #expect(try fixture.keyspace().everything.keys.filter { $0.hasPrefix("p:") } == ["p:\(first)"])
+  }
+
   @Test("A repeat of a call whose answer was lost says the same of each task")
   func repeated() async throws {
     var type = StoreFixture.type

@@ -52,6 +52,7 @@ for i = 1, #KEYS do
   words[i] = why or 's'
   if why then
     are_all = false
+    if bit.band(byte(rec, 5), 1) ~= 0 then deletes[#deletes + 1] = params_key(key) end
   else
     if bit.band(byte(rec, 5), 1) ~= 0 then keep_body(params_key(key)) end
     if state == 83 then
