@@ -8,7 +8,9 @@ internal import TaskModel
 /// who changed the worker's fence in Redis before. Its connection watches the fence: Redis refuses a transaction when it
 /// has changed since, and then all tickets are void.
 struct PlainCompletions {
-  private var tickets: Tickets
+  /// Those that are good, each once.
+  private var tickets: Set<Int64> = []
+  private var lastTicket: Int64
   /// The fence as it was read last, after it was watched or with a take.
   private var fence: Int64?
   private var watch = Watch.none
@@ -21,13 +23,14 @@ struct PlainCompletions {
   }
 
   init(epoch: Int64) {
-    tickets = Tickets(after: epoch << 40)
+    // No connection knows a ticket of another.
+    lastTicket = epoch << 40
   }
 
   /// Which of the writes may be plain; after this none of their tasks has a ticket any more.
   mutating func choose(from writes: [TaskWrite]) -> [Bool] {
     writes.map { write in
-      let isGood = tickets.spend(write.ticket ?? 0)
+      let isGood = write.ticket.flatMap { tickets.remove($0) } != nil
       guard isGood, watch == .clean, !write.callsHandler, write.taken != nil, case .completed = write.operation
       else { return false }
       return true
@@ -64,49 +67,17 @@ struct PlainCompletions {
   private mutating func note(_ value: Int64?) -> Bool {
     if value == fence { return false }
     fence = value
-    tickets.voidAll()
+    tickets.removeAll(keepingCapacity: true)
     return true
   }
 
   /// A ticket for a task that was taken just now, as its record says.
-  mutating func ticket(for record: StoredRecord) -> Int64 {
-    record.state == .taken && record.isPlain ? tickets.issue() : 0
+  mutating func ticket(for record: StoredRecord) -> Int64? {
+    guard record.state == .taken, record.isPlain else { return nil }
+    lastTicket += 1
+    tickets.insert(lastTicket)
+    return lastTicket
   }
-}
-
-/// Numbers of which each is good once; old ones are void when 65,536 have followed.
-private struct Tickets {
-  private static let kept: Int64 = 1 << 16
-  private var isGood = [UInt64](repeating: 0, count: Int(kept) / 64)
-  private var last: Int64
-  private var lastVoid: Int64
-
-  init(after first: Int64) {
-    last = first
-    lastVoid = first
-  }
-
-  private func place(_ ticket: Int64) -> (word: Int, bit: UInt64) {
-    let index = Int(ticket & (Self.kept - 1))
-    return (index / 64, 1 << UInt64(index % 64))
-  }
-
-  mutating func issue() -> Int64 {
-    last += 1
-    let (word, bit) = place(last)
-    isGood[word] |= bit
-    return last
-  }
-
-  /// Whether the ticket was good; it is not any more.
-  mutating func spend(_ ticket: Int64) -> Bool {
-    guard ticket > lastVoid, ticket > last - Self.kept, ticket <= last else { return false }
-    let (word, bit) = place(ticket)
-    defer { isGood[word] &= ~bit }
-    return isGood[word] & bit != 0
-  }
-
-  mutating func voidAll() { lastVoid = last }
 }
 
 /// The writes of an exchange of which some are plain, as one transaction.

@@ -6,8 +6,8 @@ package import TaskModel
 package struct TakenTask: Sendable {
   package let id: TaskID
   package let record: StoredRecord
-  /// What lets its session complete it without looking at its record again, once; 0: nothing does.
-  package let ticket: Int64
+  /// What lets its session complete it without looking at its record again, once; nil: nothing does.
+  package let ticket: Int64?
 }
 
 /// A worker's connection for its tasks; it belongs to the thread that uses it.

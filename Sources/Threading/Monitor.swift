@@ -55,8 +55,8 @@ public final class Monitor<State>: @unchecked Sendable {
 }
 
 /// A mutex and a condition of pthread.
-// @unchecked: immutable; the pointers lead to what is made to be shared.
 @usableFromInline
+// @unchecked: immutable; the pointers lead to what is made to be shared.
 final class Condition: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
   private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)

@@ -49,7 +49,7 @@ struct BenchOptions: Sendable {
   static let options = [
     Option(
       name: "stages", value: "NAME,…",
-      summary: "Which: \(Stage.allCases.map(\.rawValue).joined(separator: ",")); default: all"),
+      summary: "Which: \(Stage.allCases.map(\.rawValue).joined(separator: ",")), in this order; default: all"),
     Option(name: "tasks", value: "N", summary: "Tasks of each stage but latency and idle; default: 200000"),
     Option(
       name: "redis", value: "URL",
@@ -58,8 +58,8 @@ struct BenchOptions: Sendable {
     Option(name: "parked", value: "N", summary: "Long-polls that stay open during httpSubmit; default: 0"),
     Option(name: "processes", value: "N", summary: "Processes of the worker; default: 1"),
     Option(name: "threads", value: "N", summary: "Threads of the type in each process; default: one per core"),
-    Option(name: "params", value: "BYTES", summary: "Size of each task's params; default: 99"),
-    Option(name: "result", value: "BYTES", summary: "Size of each result; default: the params come back"),
+    Option(name: "params", value: "BYTES", summary: "Size of each task's params, 1 to 1048576; default: 99"),
+    Option(name: "result", value: "BYTES", summary: "Size of each result, 1 to 1048576; default: the params come back"),
     Option(name: "backlog", value: "N", summary: "Tasks that wait before submit, drain and both begin; default: 0"),
     Option(name: "slow", value: nil, summary: "Keep a second type busy in the same worker, whose tasks take 50 ms"),
     Option(name: "rate", value: "N", summary: "Tasks a second of latency, for ten seconds; default: 100"),

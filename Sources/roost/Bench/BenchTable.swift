@@ -13,9 +13,9 @@ struct BenchTable {
   }
 
   private static let stageWidth = 10
-  private static let gap = "  "
+  private static let gap = " "
   /// Columns that a number gets at least.
-  private static let least = 7
+  private static let least = 5
 
   private static let throughput = [
     Column(head: "tasks/s", figure: .tasksPerSecond),
@@ -49,6 +49,7 @@ struct BenchTable {
 
   private let options: BenchOptions
   private var hasThroughput = false
+  private var hasLines = false
 
   init(_ options: BenchOptions) {
     self.options = options
@@ -62,11 +63,12 @@ struct BenchTable {
     let workers = options.processes == 1 ? "1 process" : "\(options.processes) processes"
     let threads = (options.threads ?? machine.cores) == 1 ? "1 thread" : "\(options.threads ?? machine.cores) threads"
     let backlog = options.backlog > 0 ? ", \(options.backlog) tasks waiting before" : ""
-    return [machine.text, "\(work); \(workers) of \(threads)\(backlog)"]
+    return [machine.text, work, "\(workers) of \(threads)\(backlog)"]
   }
 
   /// The lines of a stage, the first of a kind with the names of its columns.
   mutating func lines(_ result: StageResult) -> [String] {
+    hasLines = true
     switch result.stage {
     case .latency:
       let title = "latency from submission to COMPLETED, \(options.rate) tasks/s"
@@ -98,12 +100,13 @@ struct BenchTable {
     var lines: [String] = []
     if hasThroughput {
       lines = [
-        "Redis: its main thread; finished tasks stay. host: in submit, drain and both the submitting process",
-        "is a host and counted as one. calls: about as many commands as clients sent to Redis. ms: of a",
-        "request. bytes: what Redis keeps. MiB: resident at the end, of the largest worker.",
+        "Redis: its main thread; finished tasks stay. host: in submit, drain and both",
+        "the submitting process is a host and counted as one. calls: about as many",
+        "commands as clients sent to Redis. ms: of a request. bytes: what Redis keeps.",
+        "MiB: resident at the end, of the largest worker.",
       ]
     }
-    if options.redis != nil {
+    if hasLines, options.redis != nil {
       lines.append("CPU, memory and calls are those of the whole Redis, whoever else uses it.")
     }
     return lines.isEmpty ? [] : [""] + lines
