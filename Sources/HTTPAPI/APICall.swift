@@ -15,6 +15,17 @@ struct APICall: Sendable {
     return id
   }
 
+  private static let longestWait = Duration.seconds(60)
+
+  /// How long the answer may wait for the task's end: `?wait=30s`; nil: not at all.
+  func waitTime() throws(Problem) -> Duration? {
+    guard let text = request.queryValue("wait") else { return nil }
+    guard let time = Quantity.duration(text), time <= Self.longestWait else {
+      throw Problem(.badRequest, "wait=\(text.prefixed(byBytes: 80)) is not a duration of at most 60s, as in wait=30s")
+    }
+    return time > .zero ? time : nil
+  }
+
   private static let emptyObject = ObjectBody.Shape(name: "the body of an action", members: [])
 
   /// Checks that the body says nothing: it is empty or an empty object.

@@ -20,16 +20,24 @@ final class OpenWaits: Sendable {
     for id: TaskID, in store: TaskStore, within limit: Duration, _ responder: HTTPResponder,
     _ action: @escaping @Sendable () -> Void
   ) {
+    guard let number = hold(responder, action) else { return action() }
+    store.awaitFinal(id, within: limit) { [self] in release(number) }
+  }
+
+  /// Keeps `action` until it is released, all waits end, or the client went; nil if all are over.
+  func hold(_ responder: HTTPResponder, _ action: @escaping @Sendable () -> Void) -> UInt64? {
     let number = state.withLock { state -> UInt64? in
       guard !state.isOver else { return nil }
       state.last += 1
       state.actions[state.last] = action
       return state.last
     }
-    guard let number else { return action() }
-    store.awaitFinal(id, within: limit) { [self] in remove(number)?() }
-    responder.onGone { [self] in _ = remove(number) }
+    if let number { responder.onGone { [self] in _ = remove(number) } }
+    return number
   }
+
+  /// Does what was kept under the number, unless that has happened or the client went.
+  func release(_ number: UInt64) { remove(number)?() }
 
   /// Ends all waits, and from now on every new one at once.
   func end() {

@@ -9,7 +9,7 @@ enum RouteTable {
     reload: @escaping @Sendable () async throws(ReloadRefusal) -> ReloadReport
   ) -> [Endpoint] {
     [
-      Endpoint("/v1/tasks", SubmitRoute.submit(store), ListRoute.list(store)),
+      Endpoint("/v1/tasks", SubmitRoute.submit(store, waits), ListRoute.list(store)),
       Endpoint("/v1/tasks/batch", SubmitBatchRoute.submit(store)),
       Endpoint("/v1/tasks/retry", BulkRoutes.retry(store)),
       Endpoint("/v1/tasks/delete", BulkRoutes.delete(store)),

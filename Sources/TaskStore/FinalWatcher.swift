@@ -6,21 +6,50 @@ internal import Logging
 
 /// Tells those who wait when their task is final; a wait holds no thread.
 ///
-/// Duties: 1. ask Redis for a message about each task that somebody waits for (only those are announced); 2. hear the
-/// messages on a connection of its own; 3. ask again for all after a broken connection; 4. answer whose time is over.
+/// Duties: 1. ask Redis for a message about each task that somebody waits for (only those are announced), unless it was stored
+/// with that wish; 2. hear the messages on a connection of its own; 3. ask again for all after a broken connection; 4. answer whose
+/// time is over.
 final class FinalWatcher: Sendable {
   private struct Waiter {
     let deadline: Int64
     let fire: @Sendable () -> Void
   }
 
+  /// A task that is being stored.
+  private struct Expectation {
+    let waiter: Waiter
+    /// The subscription that hears of it; nil: there was none.
+    let subscription: Int?
+    var isFinal = false
+  }
+
   private struct State {
     var waiters: [TaskID: [Waiter]] = [:]
     var count = 0
+    var expected: [TaskID: Expectation] = [:]
+    /// Counts the connections that listened; nil while none does.
+    var subscription: Int?
+    var lastSubscription = 0
     /// Whether the thread that looks at deadlines waits for the first waiter.
     var isResting = false
     var isClosed = false
     var interrupter: RedisInterrupter?
+
+    mutating func begin(_ waiter: Waiter, for id: TaskID) -> Begun {
+      if isClosed { return .over }
+      waiters[id, default: []].append(waiter)
+      count += 1
+      defer { isResting = false }
+      return isResting ? .first : .another
+    }
+  }
+
+  private enum Begun {
+    /// Nobody waits any more.
+    case over
+    /// The thread that looks at deadlines is to begin.
+    case first
+    case another
   }
 
   private let address: RedisAddress
@@ -58,17 +87,40 @@ final class FinalWatcher: Sendable {
 
   /// Calls `fire` once, when the task is final or gone, or when `deadline` (of the monotonic clock) has passed.
   func wait(for id: TaskID, until deadline: Int64, _ fire: @escaping @Sendable () -> Void) {
-    let (isClosed, isFirst) = state.withLock { state in
-      if !state.isClosed {
-        state.waiters[id, default: []].append(Waiter(deadline: deadline, fire: fire))
-        state.count += 1
-      }
-      defer { state.isResting = false }
-      return (state.isClosed, state.isResting)
+    let begun = state.withLock { $0.begin(Waiter(deadline: deadline, fire: fire), for: id) }
+    if carryOut(begun, fire) { ask([id]) }
+  }
+
+  /// The same for a task that is about to be stored with the wish for a message; `wasStored` or `wasNotStored` must follow.
+  ///
+  /// `fire` is called if it was stored, and not before that is known.
+  func expect(_ id: TaskID, until deadline: Int64, _ fire: @escaping @Sendable () -> Void) {
+    let waiter = Waiter(deadline: deadline, fire: fire)
+    state.withLock { $0.expected[id] = Expectation(waiter: waiter, subscription: $0.subscription) }
+  }
+
+  func wasNotStored(_ id: TaskID) { state.withLock { $0.expected[id] = nil } }
+
+  func wasStored(_ id: TaskID) {
+    let (begun, waiter, isHeard) = state.withLock { state -> (Begun, Waiter?, Bool) in
+      guard let expectation = state.expected.removeValue(forKey: id) else { return (.over, nil, true) }
+      let isHeard = expectation.subscription != nil && expectation.subscription == state.subscription
+      return (
+        expectation.isFinal ? .over : state.begin(expectation.waiter, for: id), expectation.waiter, isHeard
+      )
     }
-    guard !isClosed else { return fire() }
-    if isFirst { state.broadcast() }
-    ask([id])
+    guard let waiter else { return }
+    if carryOut(begun, waiter.fire), !isHeard { ask([id]) }
+  }
+
+  /// Returns whether the waiter waits.
+  private func carryOut(_ begun: Begun, _ fire: @Sendable () -> Void) -> Bool {
+    switch begun {
+    case .over: fire()
+    case .first: state.broadcast()
+    case .another: break
+    }
+    return begun != .over
   }
 
   private func ask(_ ids: [TaskID]) {
@@ -91,7 +143,8 @@ final class FinalWatcher: Sendable {
   }
 
   private func fire(_ id: TaskID) {
-    let waiting = state.withLock { state in
+    let waiting = state.withLock { state -> [Waiter] in
+      if state.expected[id] != nil { state.expected[id]?.isFinal = true }
       let waiting = state.waiters.removeValue(forKey: id) ?? []
       state.count -= waiting.count
       return waiting
@@ -113,7 +166,11 @@ final class FinalWatcher: Sendable {
         if isClosed { return }
         _ = try connection.call(RedisCommand(words: "SUBSCRIBE", keys.finalChannel))
         backoff.reset()
-        let waiting = state.withLock { Array($0.waiters.keys) }
+        let waiting = state.withLock { state in
+          state.lastSubscription += 1
+          state.subscription = state.lastSubscription
+          return Array(state.waiters.keys)
+        }
         for start in stride(from: 0, to: waiting.count, by: StoreLink.callTasks) {
           ask(Array(waiting[start..<min(waiting.count, start + StoreLink.callTasks)]))
         }
@@ -124,6 +181,7 @@ final class FinalWatcher: Sendable {
       } catch {
         Log.debug("not listening for finished tasks: \(error)")
       }
+      state.withLock { $0.subscription = nil }
       _ = state.wait(until: MonotonicClock.now + backoff.next()) { $0.isClosed ? true : nil }
     }
   }

@@ -92,6 +92,7 @@ struct PlainTransaction {
   ) {
     let keys = connection.keys
     var done: [(type: ArraySlice<UInt8>, entries: RedisCommand, count: Int64)] = []
+    var messages: [RedisCommand] = []
     var records = RedisCommand("MSET", capacity: writes.reduce(0) { $0 + 400 + $1.byteCount })
     for (write, isPlain) in zip(writes, isPlain) {
       guard isPlain, let taken = write.taken, case .completed(let result) = write.operation else { continue }
@@ -111,6 +112,9 @@ struct PlainTransaction {
         records.add(keys.result(write.id, name: write.resultName))
         records.add(result)
       }
+      if taken.has(.watched) {
+        messages.append(RedisCommand(words: "PUBLISH", keys.finalChannel, write.id.description))
+      }
     }
     let others = zip(writes, isPlain).filter { !$0.1 }.map(\.0)
     var counts = connection.command(.completed)
@@ -124,6 +128,7 @@ struct PlainTransaction {
       counts.add(count)
     }
     transaction.add(records)
+    for message in messages { transaction.add(message) }
     transaction.add(counts.command)
     if !others.isEmpty { transaction.add(rest(others, emptied)) }
     self.transaction = transaction

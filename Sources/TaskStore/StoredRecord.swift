@@ -102,8 +102,8 @@ package struct StoredRecord: Sendable {
   private var outcomeLength: Int { Int(integer(16, 4)) }
   private var outcomeStart: Int { Self.headerSize + typeLength + extrasLength + paramsLength }
 
-  /// Neither retried by a user nor flagged.
-  var isPlain: Bool { integer(44, 5) == 0 }
+  /// Not retried by a user, and nothing is to be seen to when it ends but that those who wait for it are told.
+  var isPlain: Bool { integer(44, 4) == 0 && byte(48) & ~Flag.watched.rawValue == 0 }
   /// What an outcome leaves as it is.
   var fenceToParams: ArraySlice<UInt8> { slice(32, outcomeStart - 32) }
 
@@ -132,7 +132,7 @@ extension StoredRecord {
     head.set(1, (due == nil ? State.pending : .scheduled).rawValue)
     head.set(4, paramsInKey ? 1 : 0)
     head.set(8, UInt64(min(maxAttempts, 65_535)), size: 2)
-    head.set(48, extras.flags)
+    head.set(48, extras.flags | (submission.isWatched ? Flag.watched.rawValue : 0))
     head.set(49, submission.priority.rawValue)
     head.set(50, UInt8(submission.type.utf8.count))
     head.set(60, UInt64(inline.count), size: 4)

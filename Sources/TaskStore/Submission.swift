@@ -31,6 +31,8 @@ package struct Submission: Sendable {
   package var key: String?
   /// W3C traceparent, or nil.
   package var trace: String?
+  /// Whether a message is to come when it is final.
+  var isWatched = false
 
   package init(type: String, params: [UInt8], trace: String? = nil) {
     self.type = type

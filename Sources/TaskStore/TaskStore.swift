@@ -72,11 +72,42 @@ package final class TaskStore: Sendable {
   package func submit(
     _ submission: Submission, _ complete: @escaping @Sendable (Result<Receipt, TaskStoreError>) -> Void
   ) {
+    submit(submission, as: ids.next(at: clock.now), complete)
+  }
+
+  /// Stores a task and waits for its end, in one call of Redis; `complete` is called as by `submit`.
+  ///
+  /// If it is stored, `final` is called once after that: when the task is final or gone, or after `limit`; it runs on a thread of
+  /// the store and must not block.
+  package func submit(
+    _ submission: Submission, awaitingFinal limit: Duration, _ final: @escaping @Sendable () -> Void,
+    _ complete: @escaping @Sendable (Result<Receipt, TaskStoreError>) -> Void
+  ) {
+    var submission = submission
+    submission.isWatched = true
+    let id = ids.next(at: clock.now)
+    let deadline = MonotonicClock.now + limit.millis * 1_000_000
+    watcher.expect(id, until: deadline, final)
+    submit(submission, as: id) { [watcher] result in
+      complete(result)
+      switch result {
+      case .success(let receipt) where receipt.isNew: watcher.wasStored(id)
+      case .success(let receipt):
+        watcher.wasNotStored(id)
+        watcher.wait(for: receipt.id, until: deadline, final)
+      case .failure: watcher.wasNotStored(id)
+      }
+    }
+  }
+
+  private func submit(
+    _ submission: Submission, as id: TaskID, _ complete: @escaping @Sendable (Result<Receipt, TaskStoreError>) -> Void
+  ) {
     guard let definition = types[submission.type] else {
       refreshTypes { [self] error in
         if let error { return complete(.failure(error)) }
         guard types[submission.type] != nil else { return complete(.failure(.unknownType(submission.type))) }
-        submit(submission, complete)
+        submit(submission, as: id, complete)
       }
       return
     }
@@ -90,7 +121,7 @@ package final class TaskStore: Sendable {
     if let next = resolved.next(from: now) { complete = noticing(next, complete) }
     link.submit(
       StoreLink.Pending(
-        submission: resolved, definition: definition, id: ids.next(at: now), createdAt: now,
+        submission: resolved, definition: definition, id: id, createdAt: now,
         deadline: MonotonicClock.now + StoreLink.patience,
         complete: complete))
   }

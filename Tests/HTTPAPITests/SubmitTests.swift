@@ -219,3 +219,84 @@ struct OutageTests {
     #expect(try await api.get("/v1/tasks/\(first)/status").status == 200)
   }
 }
+
+@Suite("POST /v1/tasks?wait=")
+struct SubmitAndWaitTests {
+  @Test("It is answered with the record when the task is final")
+  func completes() async throws {
+    let api = try await APIFixture.make()
+    async let waiting = api.post("/v1/tasks?wait=60s", #"{"type":"work","params":[1]}"#)
+    let worker = try await api.worker()
+    try await worker.begin()
+    try await eventually("the task is there") {
+      try await api.store.states(of: ["work"])["work"]?.counts[.pending] == 1
+    }
+    let task = try #require(
+      try await worker.take("work", .running(deadline: nil), .completed(result: bytes("7"))).first)
+    let answer = try await waiting
+    #expect(answer.status == 200)
+    #expect(answer.headers["location"] == "/v1/tasks/\(task.id)")
+    let record = try await api.get("/v1/tasks/\(task.id)")
+    #expect(answer.text == record.text)
+    #expect(answer.json?["result"]?.integer == 7)
+  }
+
+  @Test("At the end of the wait it is 202 with the record as it is", arguments: ["0s", "100ms"])
+  func ends(wait: String) async throws {
+    let api = try await APIFixture.make()
+    let answer = try await api.post("/v1/tasks?wait=\(wait)", #"{"type":"work"}"#)
+    #expect(answer.status == 202)
+    #expect(answer.json?["status"]?.text == "PENDING")
+    let id = try #require(answer.json?["id"]?.text)
+    #expect(answer.headers["location"] == "/v1/tasks/\(id)")
+    #expect(try await api.get("/v1/tasks/\(id)/status").status == 200)
+  }
+
+  @Test("A bad wait is 400, a bad submission what it is without, and neither stores anything")
+  func refused() async throws {
+    let api = try await APIFixture.make()
+    let late = try await api.post("/v1/tasks?wait=61s", #"{"type":"work"}"#)
+    #expect((late.status, late.code) == (400, "bad_request"))
+    let unknown = try await api.post("/v1/tasks?wait=60s", #"{"type":"nothing"}"#)
+    #expect((unknown.status, unknown.code) == (404, "unknown_type"))
+    #expect(try await api.store.states(of: ["work"])["work"]?.counts[.pending] == 0)
+  }
+
+  @Test("A key that is taken waits for the first task of it")
+  func takenKey() async throws {
+    let api = try await APIFixture.make()
+    let first = try await api.submit("1", type: "work", #","key":"order""#)
+    let body = #"{"type":"work","key":"order"}"#
+    let early = try await api.post("/v1/tasks?wait=100ms", body)
+    #expect((early.status, early.json?["id"]?.text) == (200, "\(first)"))
+    async let waiting = api.post("/v1/tasks?wait=60s", body)
+    try await eventually("somebody waits") { try await api.isWaitedFor(first) }
+    _ = try await api.post("/v1/tasks/\(first)/cancel", "")
+    let answer = try await waiting
+    #expect((answer.status, answer.json?["status"]?.text) == (200, "CANCELLED"))
+  }
+
+  @Test("A client that goes leaves its task there, and a server that stops answers with the record as it is")
+  func goneAndStopped() async throws {
+    let api = try await APIFixture.make()
+    let address = api.server.address
+    let body = bytes(#"{"type":"work"}"#)
+    try await offPool {
+      let client = try Client(address)
+      try client.send("POST", "/v1/tasks?wait=60s", body: body)
+      client.closeSendingHalf()
+      _ = try client.ends()
+    }
+    let staying = try await offPool {
+      let client = try Client(address)
+      try client.send("POST", "/v1/tasks?wait=60s", body: body)
+      return client
+    }
+    try await eventually("both are stored") {
+      try await api.store.states(of: ["work"])["work"]?.counts[.pending] == 2
+    }
+    try await offPool { api.server.stop(within: .seconds(30)) }
+    let answer = try await offPool { try staying.answer() }
+    #expect((answer.status, answer.json?["status"]?.text) == (202, "PENDING"))
+  }
+}

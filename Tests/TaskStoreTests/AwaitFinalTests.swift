@@ -6,18 +6,19 @@ import TestSupport
 import Testing
 import Threading
 
+/// Counts calls of a completion.
+private final class Calls: Sendable {
+  private let count = Monitor(0)
+  func note() { count.withLock { $0 += 1 } }
+  var made: Int { count.withLock { $0 } }
+}
+
+private func isWatched(_ id: TaskID, _ fixture: StoreFixture) throws -> Bool {
+  try fixture.keyspace().records[id]?.has(.watched) ?? false
+}
+
 @Suite("Waiting for a task's end")
 struct AwaitFinalTests {
-  /// Counts calls of a completion.
-  private final class Calls: Sendable {
-    private let count = Monitor(0)
-    func note() { count.withLock { $0 += 1 } }
-    var made: Int { count.withLock { $0 } }
-  }
-
-  private func isWatched(_ id: TaskID, _ fixture: StoreFixture) throws -> Bool {
-    try fixture.keyspace().records[id]?.has(.watched) ?? false
-  }
 
   @Test("It fires when the task is completed, and not before")
   func onCompletion() async throws {
@@ -93,5 +94,119 @@ struct AwaitFinalTests {
     #expect(calls.made == 1)
     fixture.store.awaitFinal(id, within: .seconds(600)) { calls.note() }
     #expect(calls.made == 2)
+  }
+}
+
+@Suite("Submitting a task and waiting for its end in one call")
+struct SubmittedAndAwaitedTests {
+  /// Submits one; `calls` counts when its end is told.
+  private func submit(
+    _ fixture: StoreFixture, _ calls: Calls, within limit: Duration = .seconds(600),
+    _ more: (inout Submission) -> Void = { _ in }
+  ) async throws -> Receipt {
+    var submission = Submission(type: "work", params: .one)
+    more(&submission)
+    return try await withCheckedContinuation { continuation in
+      fixture.store.submit(submission, awaitingFinal: limit, { calls.note() }) { continuation.resume(returning: $0) }
+    }.get()
+  }
+
+  @Test("Its end is told, and neither watch.lua nor complete.lua is called for it")
+  func plain() async throws {
+    let redis = try RedisServer()
+    let proxy = try RedisProxy(redis)
+    let fixture = try StoreFixture(on: redis, at: proxy.address)
+    fixture.store.note(["work": .init(pending: 0, scheduled: 0)])
+    let session = try fixture.session()
+    try eventually("the store listens") {
+      try fixture.command("PUBSUB", "NUMSUB", fixture.store.keys.finalChannel).arrayValue?.last == .integer(1)
+    }
+    let calls = Calls()
+    _ = proxy.takeLog()
+    let id = try await submit(fixture, calls).id
+    let other = try await fixture.submit()
+    let tasks = try session.take(1, count: 2)
+    #expect(tasks.map(\.id) == [id, other])
+    #expect(calls.made == 0)
+    _ = try session.write(tasks.map { $0.write(.completed(result: .one)) }, emptied: [1])
+    try eventually("it was told") { calls.made == 1 }
+    let commands = proxy.takeLog().requests.map { $0.script?.rawValue ?? $0.name }
+    #expect(commands.filter { ["watch", "complete"].contains($0) } == [])
+    #expect(commands.filter { $0 == "PUBLISH" }.count == 1, "only one of the two is waited for")
+    #expect(try fixture.keyspace().differences() == [])
+  }
+
+  @Test("Its end is told also when the worker's transaction is refused and complete.lua writes instead")
+  func byScript() async throws {
+    let fixture = try StoreFixture()
+    let calls = Calls()
+    _ = try await submit(fixture, calls)
+    let session = try fixture.session()
+    let task = try session.take(1)[0]
+    try fixture.command("INCR", fixture.store.keys.fence(of: session.worker))
+    #expect(try session.write([task.write(.completed(result: .one))], emptied: [1]) == [.written])
+    try eventually("it was told") { calls.made == 1 }
+  }
+
+  @Test("A failure, a cancel and a late end are told too", arguments: ["fail", "cancel", "never"])
+  func otherEnds(way: String) async throws {
+    let fixture = try StoreFixture()
+    let calls = Calls()
+    let id = try await submit(fixture, calls, within: way == "never" ? .milliseconds(150) : .seconds(600)).id
+    switch way {
+    case "fail":
+      let session = try fixture.session()
+      _ = try session.write([try session.take(1)[0].write(.failed(.broken))])
+    case "cancel": _ = try await fixture.store.cancel(id)
+    default: break
+    }
+    try eventually("it was told") { calls.made == 1 }
+  }
+
+  @Test("It is told although the connection that carries the news broke before, or while it was stored")
+  func afterBrokenConnection() async throws {
+    let redis = try RedisServer()
+    let proxy = try RedisProxy(redis)
+    let fixture = try StoreFixture(on: redis, at: proxy.address)
+    let session = try fixture.session()
+    proxy.intercept { request in
+      if request.name == "EXEC" || request.script == .submit {
+        _ = try? fixture.command("CLIENT", "KILL", "TYPE", "pubsub")
+      }
+      return .pass
+    }
+    let calls = Calls()
+    let id = try await submit(fixture, calls).id
+    proxy.intercept(nil)
+    let task = try session.take(1)[0]
+    #expect(task.id == id)
+    _ = try session.write([task.write(.completed(result: .one))], emptied: [1])
+    try eventually("it was told") { calls.made == 1 }
+  }
+
+  @Test("Nothing is told of one that was not stored, and of a key that is taken the end of the task that has it")
+  func notStored() async throws {
+    let fixture = try StoreFixture()
+    let calls = Calls()
+    await #expect(throws: TaskStoreError.unknownType("nothing")) {
+      _ = try await submit(fixture, calls) { $0.type = "nothing" }
+    }
+    let first = try await fixture.submit { $0.key = "order" }
+    #expect(try await submit(fixture, calls) { $0.key = "order" } == Receipt(id: first, status: .pending, isNew: false))
+    try eventually("the task is watched") { try isWatched(first, fixture) }
+    #expect(calls.made == 0)
+    _ = try await fixture.store.cancel(first)
+    try eventually("it was told") { calls.made == 1 }
+    fixture.store.close()
+    #expect(calls.made == 1)
+  }
+
+  @Test("Who waits is told when the store is closed")
+  func onClose() async throws {
+    let fixture = try StoreFixture()
+    let calls = Calls()
+    _ = try await submit(fixture, calls)
+    fixture.store.close()
+    #expect(calls.made == 1)
   }
 }

@@ -3,6 +3,7 @@ import Redis
 import TaskModel
 import TaskStore
 import TestSupport
+import Threading
 
 /// What users and schedules do.
 extension RandomPlay {
@@ -13,7 +14,7 @@ extension RandomPlay {
     if chance(20) { submission.due = chance(70) ? .after(.milliseconds(1)) : .at(Self.future) }
     if chance(20) { submission.expires = .at(chance(50) ? Self.past : Self.future) }
     if submission.key != nil { try fixture.nextMillisecond() }
-    let receipt = try await fixture.store.submit(submission)
+    let receipt = try await chance(30) ? submitAwaited(submission) : fixture.store.submit(submission)
     step = "submit \(receipt.id) \(submission.type), key \(submission.key ?? "none"), due \(submission.due as Any)"
     if let key = submission.key, let owner = owner(of: key, submission.type) {
       hold(receipt.id == owner && !receipt.isNew && receipt.status == tasks[owner]?.state.status, "a key that is taken")
@@ -28,6 +29,18 @@ extension RandomPlay {
     (expected.key, expected.priority) = (submission.key, submission.priority)
     expected.isExpired = submission.expires == .at(Self.past)
     add(expected, receipt.id)
+  }
+
+  /// Submits it and waits for its end.
+  private func submitAwaited(_ submission: Submission) async throws -> Receipt {
+    awaited += 1
+    return try await withCheckedContinuation { [told, store = fixture.store] continuation in
+      store.submit(submission, awaitingFinal: .seconds(600)) {
+        told.withLock { $0 += 1 }
+      } _: {
+        continuation.resume(returning: $0)
+      }
+    }.get()
   }
 
   func add(_ expected: ExpectedTask, _ id: TaskID) {

@@ -3,6 +3,7 @@ import Redis
 import TaskModel
 import TaskStore
 import TestSupport
+import Threading
 
 /// A few workers and users that do anything in any order, and what should come of it.
 final class RandomPlay {
@@ -47,6 +48,9 @@ final class RandomPlay {
   /// Which task has which key, by type and key.
   var claims: [String: TaskID] = [:]
   var fired = 0
+  /// How many submissions wait for the end of their task, and how many were told of it.
+  var awaited = 0
+  let told = Monitor(0)
   /// Tasks as they were taken once; the fences of most are outdated.
   var taken: [(worker: Int, id: String, task: TakenTask)] = []
   var step = ""

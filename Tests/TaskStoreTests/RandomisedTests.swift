@@ -3,6 +3,7 @@ import Foundation
 import TaskModel
 import TaskStore
 import TestSupport
+import Threading
 import Testing
 
 @Suite("Anything in any order")
@@ -32,6 +33,7 @@ struct RandomisedTests {
     for (id, task) in play.tasks where task.isHandlerPending { try await play.fixture.store.delete(id) }
     let finisher = try TestWorker(play.fixture)
     try play.fixture.finishAll(finisher)
+    try eventually("all who wait were told") { play.told.withLock { $0 } == play.awaited }
     try play.fixture.retainNothing()
     let left = try play.fixture.keyspace()
     #expect(left.records.isEmpty)

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HTTPServer
+internal import Synchronization
 internal import TaskModel
 internal import TaskStore
+internal import Threading
 
 /// `POST /v1/tasks`: the one route that most requests take; it makes no Swift task, and its answers come in batches.
 enum SubmitRoute {
   /// Larger bodies are read off the loop thread, which all others wait for.
   private static let loopLimit = 256 << 10
 
-  static func submit(_ store: TaskStore) -> Operation {
-    .immediate("POST") { call throws(Problem) in
-      guard call.request.body.count > loopLimit else { return try submit(call.request, call.reply, store) }
+  static func submit(_ store: TaskStore, _ waits: OpenWaits) -> Operation {
+    .immediate("POST", query: ["wait"]) { call throws(Problem) in
+      guard call.request.body.count > loopLimit else { return try submit(call, store, waits) }
       Task {
         do throws(Problem) {
-          try submit(call.request, call.reply, store)
+          try submit(call, store, waits)
         } catch {
           call.reply.send(error)
         }
@@ -21,10 +23,13 @@ enum SubmitRoute {
     }
   }
 
-  private static func submit(_ request: HTTPRequest, _ reply: Reply, _ store: TaskStore) throws(Problem) {
-    let reader = SubmissionReader(request, now: store.clock.now)
-    let submission = try reader.submission(ObjectBody(request.body, SubmissionReader.shape))
+  private static func submit(_ call: APICall, _ store: TaskStore, _ waits: OpenWaits) throws(Problem) {
+    let reader = SubmissionReader(call.request, now: store.clock.now)
+    let limit = try call.waitTime()
+    let submission = try reader.submission(ObjectBody(call.request.body, SubmissionReader.shape))
     let type = submission.type
+    let reply = call.reply
+    if let limit { return submit(submission, waiting: limit, reply, store, waits) }
     store.submit(submission) { result in
       switch result {
       case .success(let receipt): reply.send(answer(receipt, type))
@@ -33,14 +38,43 @@ enum SubmitRoute {
     }
   }
 
+  private static func submit(
+    _ submission: Submission, waiting limit: Duration, _ reply: Reply, _ store: TaskStore, _ waits: OpenWaits
+  ) {
+    let held = Lock<UInt64?>(nil)
+    store.submit(submission, awaitingFinal: limit) {
+      if let number = held.withLock({ $0 }) { waits.release(number) }
+    } _: { result in
+      switch result {
+      case .success(let receipt):
+        let finish: @Sendable () -> Void = { Task { reply.send(await record(receipt, submission.type, store)) } }
+        let number = waits.hold(reply.responder, finish)
+        held.withLock { $0 = number }
+        if number == nil { finish() }
+      case .failure(let error): reply.send(Problem(error))
+      }
+    }
+  }
+
+  /// The record after a wait; where it cannot be read, the task is stored all the same.
+  private static func record(_ receipt: Receipt, _ type: String, _ store: TaskStore) async -> HTTPResponse {
+    guard let record = try? await store.record(receipt.id) else { return answer(receipt, type) }
+    var response = TaskRoutes.response(record, store)
+    if !record.status.isFinal { response.status = code(receipt) }
+    response.headers.append(location(receipt))
+    return response
+  }
+
+  private static func code(_ receipt: Receipt) -> Int { receipt.isNew ? 202 : 200 }
+  private static func location(_ receipt: Receipt) -> (String, String) { ("Location", "/v1/tasks/\(receipt.id)") }
+
   private static func answer(_ receipt: Receipt, _ type: String) -> HTTPResponse {
-    let id = receipt.id.description
     var writer = JSONWriter(capacity: 160)
     writer.beginObject()
-    writer.member("id", id)
+    writer.member("id", receipt.id.description)
     writer.member("type", type)
     writer.member("status", receipt.status.rawValue)
     writer.endObject()
-    return .json(writer.bytes, status: receipt.isNew ? 202 : 200, headers: [("Location", "/v1/tasks/" + id)])
+    return .json(writer.bytes, status: code(receipt), headers: [location(receipt)])
   }
 }

@@ -5,8 +5,6 @@ internal import TaskStore
 
 /// Reading one task: its record, its status, its result.
 enum TaskRoutes {
-  static let longestWait = Duration.seconds(60)
-
   static func record(_ store: TaskStore, _ waits: OpenWaits) -> Operation {
     .immediate("GET", query: ["wait"]) { call throws(Problem) in
       let id = try call.taskID()
@@ -19,22 +17,19 @@ enum TaskRoutes {
           }
         }
       }
-      guard let limit = try waitTime(call.request), limit > .zero else { return answer() }
+      guard let limit = try call.waitTime() else { return answer() }
       waits.wait(for: id, in: store, within: limit, call.reply.responder, answer)
     }
-  }
-
-  private static func waitTime(_ request: HTTPRequest) throws(Problem) -> Duration? {
-    guard let text = request.queryValue("wait") else { return nil }
-    guard let time = Quantity.duration(text), time <= longestWait else {
-      throw Problem(.badRequest, "wait=\(text.prefixed(byBytes: 80)) is not a duration of at most 60s, as in wait=30s")
-    }
-    return time
   }
 
   private static func record(_ id: TaskID, _ store: TaskStore) async throws(Problem) -> HTTPResponse {
     let record = try await fromStore { () throws(TaskStoreError) in try await store.record(id) }
     guard let record else { throw .unknownTask(id.description) }
+    return response(record, store)
+  }
+
+  /// A record as it is shown.
+  static func response(_ record: TaskRecord, _ store: TaskStore) -> HTTPResponse {
     var writer = JSONWriter(capacity: 512 + record.params.count + (record.result?.count ?? 0))
     record.write(to: &writer, handler: store.definition(of: record.type)?.handler(of: record.status))
     return .json(writer.bytes)

@@ -7,7 +7,7 @@
 --             12 bytes of worker and take number, and where the operation needs it 6 bytes of time (of c and f: when it ended);
 --       body: result, error or text;
 --       or head: 'C', body: the completed record as it is to stand, made of one that was taken without manual retries and
---       flags. It is written as it is if the record is still as it was taken; if not, its parts make a 'c'.
+--       flags but WATCHED. It is written as it is if the record is still as it was taken; if not, its parts make a 'c'.
 -- Operations: c completed, f failed, r retry at time, x stopped on request, b given back, m running until time if there is
 --             one, v overdue, d detached until time, g progress (text), o log (lines of JSON), t handler delivered, l handler
 --             failed for good (text), a handler again at time (text).
@@ -114,13 +114,14 @@ for i = 1, #KEYS do
   elseif head ~= 'C' then
     answers[i] = judge(key, rec, head, body)
   elseif byte(rec, 2) == 84 and sub(rec, 33, 49) == sub(body, 33, 49) then
-    -- Almost every task ends here. Same worker and take, no retry, no flag: nothing of a taken record can have changed but a
-    -- verdict, which means nothing to one that completed after all.
+    -- Almost every task ends here. Same worker and take, no retry, no flag but that somebody waits: nothing of a taken record can have
+    -- changed but a verdict, which means nothing to one that completed after all.
     local type = type_of(rec)
     keep(key, body)
     latest[key] = body
     add(pushes, 'done', type, id_of(key))
     completed[type] = (completed[type] or 0) + 1
+    if flag(body, WATCHED) then told[#told + 1] = id_of(key) end
     answers[i] = 'k'
     if byte(body, 3) == 112 then
       answers[i] = 'h'

@@ -40,17 +40,13 @@ extension Bench {
     for index in 0..<tasks {
       sleep(until: start + Int64(index) * interval)
       let began = MonotonicClock.now
-      store.submit(submission) { result in
-        switch result {
-        case .success(let receipt):
-          store.awaitFinal(receipt.id, within: .seconds(Self.patience)) {
-            state.withLock { $0.times.append(MonotonicClock.now - began) }
-            state.signal()
-          }
-        case .failure(let error):
-          state.withLock { $0.failure = error }
-          state.signal()
-        }
+      store.submit(submission, awaitingFinal: .seconds(Self.patience)) {
+        state.withLock { $0.times.append(MonotonicClock.now - began) }
+        state.signal()
+      } _: { result in
+        guard case .failure(let error) = result else { return }
+        state.withLock { $0.failure = error }
+        state.signal()
       }
     }
     let end = MonotonicClock.now + (Self.patience + 1) * 1_000_000_000
@@ -65,10 +61,9 @@ extension Bench {
 
   private func overHTTP(_ host: BenchHost) throws(CommandError) -> [Int64] {
     let load = try HTTPLoad(port: host.port, connections: options.connections)
-    let request = load.request("POST", "/v1/tasks", submission)
+    let request = load.request("POST", "/v1/tasks?wait=30s", submission)
     var idle = Array(0..<load.count)
     var starts = [Int64](repeating: 0, count: load.count)
-    var isWaiting = [Bool](repeating: false, count: load.count)
     var times: [Int64] = []
     var sent = 0
     let start = MonotonicClock.now
@@ -85,15 +80,9 @@ extension Bench {
       let next = sent < tasks && !idle.isEmpty ? start + Int64(sent) * interval - now : 1_000_000_000
       try load.receive(within: Int32(clamping: max(0, next + 999_999) / 1_000_000)) {
         index, reply throws(CommandError) in
-        if isWaiting[index] {
-          guard reply.status == 200 else { throw Self.refused(reply) }
-          times.append(reply.receivedAt - starts[index])
-          idle.append(index)
-        } else {
-          guard reply.status == 202 else { throw Self.refused(reply) }
-          try load.send(load.request("GET", "/v1/tasks/\(reply.taskID)?wait=30s"), on: index)
-        }
-        isWaiting[index].toggle()
+        guard reply.status == 200 else { throw Self.refused(reply) }
+        times.append(reply.receivedAt - starts[index])
+        idle.append(index)
       }
     }
     return times
