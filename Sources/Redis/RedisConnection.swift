@@ -42,12 +42,20 @@ package final class RedisConnection {
     redisFree(context)
   }
 
-  /// Adds a command to those that the next `reply` sends.
+  /// Adds a command to those that `send` or the next `reply` sends.
   package func append(_ command: RedisCommand) {
     for part in [command.head, command.bytes] {
       part.withUnsafeBytes { bytes in
         _ = redisAppendFormattedCommand(context, bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
       }
+    }
+  }
+
+  /// Sends what was appended, for who has something to do until the answers come.
+  package func send() throws(RedisError) {
+    var isSent: Int32 = 0
+    while isSent == 0 {
+      guard redisBufferWrite(context, &isSent) == REDIS_OK else { throw .disconnected(reason: failure) }
     }
   }
 
@@ -67,10 +75,7 @@ package final class RedisConnection {
   /// what it was sent, and waking it costs Redis as much as a small command.
   private func waitForInput() throws(RedisError) {
     guard let reader = context.pointee.reader, reader.pointee.pos >= reader.pointee.len else { return }
-    var isSent: Int32 = 0
-    while isSent == 0 {
-      guard redisBufferWrite(context, &isSent) == REDIS_OK else { throw .disconnected(reason: failure) }
-    }
+    try send()
     var input = pollfd(fd: context.pointee.fd, events: Int16(POLLIN), revents: 0)
     while true {
       let count = poll(&input, 1, patience)

@@ -8,7 +8,8 @@ internal import Logging
 ///
 /// Duties: 1. connect, and again with backoff; 2. make the host known after each connection that finds it unknown;
 /// 3. send submissions as one numbered call at a time, and repeat one whose answer was lost; 4. send reads and actions
-/// beside it; 5. answer whatever waited too long. There is no timer: while one round is under way the next one gathers.
+/// beside it; 5. answer whatever waited too long. There is no timer: while one round is under way the next one gathers. While Redis
+/// works on a call, those of the call before are told, and the next is written, if as many wait as it takes.
 final class StoreLink: Sendable {
   typealias Answer = Result<[RedisReply], TaskStoreError>
 
@@ -122,6 +123,27 @@ final class StoreLink: Sendable {
     var requests: [Request] = []
     /// Whether the submissions were sent before, on a connection that broke.
     var isRepeat = false
+    /// Submissions of the call after this, which was not sent yet.
+    var ahead: [Pending] = []
+  }
+
+  /// A call as it is to be sent.
+  private struct WrittenCall {
+    let call: SubmissionCall
+    let transaction: Transaction?
+  }
+
+  /// Submissions of which Redis has said what became of them.
+  private struct Answered {
+    let tasks: [Pending]
+    /// Nil: there was no memory for them.
+    let words: SubmissionWords?
+
+    func tell() {
+      for (index, pending) in tasks.enumerated() {
+        pending.complete(words?.result(index, of: pending) ?? .failure(.outOfMemory))
+      }
+    }
   }
 
   private func run() {
@@ -184,17 +206,31 @@ final class StoreLink: Sendable {
   }
 
   private func serve(_ connection: ScriptConnection, _ round: inout Round) throws(RedisError) {
+    var written: WrittenCall?
+    var answered: Answered?
+    defer { answered?.tell() }
     while true {
+      if answered != nil, !isBusy(round) {
+        answered?.tell()
+        answered = nil
+      }
       if !gather(&round) { return }
-      let call = round.submit.isEmpty ? nil : submissionCall(round)
-      let transaction = call?.send(on: connection)
+      let call = round.submit.isEmpty ? nil : written ?? write(round.submit, isRepeat: round.isRepeat, on: connection)
+      call?.call.append(call?.transaction, to: connection)
       let counts = round.requests.map { request in
         let commands = request.commands(connection)
         for command in commands { connection.redis.append(command) }
         return commands.count
       }
-      let outcome = try call?.outcome(of: transaction, on: connection)
-      if let outcome { settle(outcome, &round) }
+      try connection.redis.send()
+      answered?.tell()
+      answered = nil
+      if let call {
+        written = writeAhead(&round, on: connection)
+        answered = settle(try call.call.outcome(of: call.transaction, on: connection), &round)
+        // It comes again before the one that is written.
+        if !round.submit.isEmpty { written = nil }
+      }
       var again: [Request] = []
       defer { round.requests = again + round.requests }
       for count in counts {
@@ -214,10 +250,42 @@ final class StoreLink: Sendable {
     }
   }
 
-  private func submissionCall(_ round: Round) -> SubmissionCall {
-    SubmissionCall(
-      tasks: round.submit, host: registration.host, number: registration.nextNumber, isRepeat: round.isRepeat,
-      limits: backlogs.limits(of: round.submit.map(\.definition)))
+  private func write(
+    _ tasks: [Pending], after calls: Int64 = 0, isRepeat: Bool = false, on connection: ScriptConnection
+  ) -> WrittenCall {
+    let call = SubmissionCall(
+      tasks: tasks, host: registration.host, number: registration.nextNumber + calls, isRepeat: isRepeat,
+      limits: backlogs.limits(of: tasks.map(\.definition)))
+    return WrittenCall(call: call, transaction: call.transaction(on: connection))
+  }
+
+  /// The call after the one that is under way, if it will be a full one.
+  private func writeAhead(_ round: inout Round, on connection: ScriptConnection) -> WrittenCall? {
+    guard round.ahead.isEmpty else { return nil }
+    round.ahead = mailbox.withLock { box in
+      box.submissions.count >= Self.callTasks ? Self.nextCall(&box) : []
+    }
+    return round.ahead.isEmpty ? nil : write(round.ahead, after: 1, on: connection)
+  }
+
+  /// Takes the submissions of one call.
+  private static func nextCall(_ box: inout Mailbox) -> [Pending] {
+    var bytes = 0
+    var count = 0
+    for pending in box.submissions {
+      bytes += pending.submission.byteCount
+      if count > 0, count == callTasks || bytes > callBytes { break }
+      count += 1
+    }
+    defer { box.submissions.removeFirst(count) }
+    return Array(box.submissions.prefix(count))
+  }
+
+  /// Whether a whole call waits to be sent.
+  ///
+  /// With less it is better to tell who waits first: they may have more for the same call.
+  private func isBusy(_ round: Round) -> Bool {
+    !round.ahead.isEmpty || mailbox.withLock { $0.submissions.count >= Self.callTasks }
   }
 
   /// Fills the round; false when the link is to end or to connect again.
@@ -230,15 +298,8 @@ final class StoreLink: Sendable {
       }
       // A call whose answer was lost must be repeated as it was: the number stands for exactly these tasks.
       if !isUnanswered {
-        var bytes = 0
-        var count = 0
-        for pending in box.submissions {
-          bytes += pending.submission.byteCount
-          if count > 0, count == Self.callTasks || bytes > Self.callBytes { break }
-          count += 1
-        }
-        round.submit.append(contentsOf: box.submissions.prefix(count))
-        box.submissions.removeFirst(count)
+        round.submit = round.ahead.isEmpty ? Self.nextCall(&box) : round.ahead
+        round.ahead = []
       }
       round.requests.append(contentsOf: box.requests.prefix(Self.callTasks))
       box.requests.removeFirst(min(Self.callTasks, box.requests.count))
@@ -261,24 +322,20 @@ final class StoreLink: Sendable {
     reason.hasPrefix("OOM") || reason.hasPrefix("BODYGONE")
   }
 
-  /// Tells those who wait what became of their submissions, if that is known.
-  private func settle(_ outcome: SubmissionCall.Outcome, _ round: inout Round) {
+  /// What became of the round's submissions, if that is known; they are its no more then.
+  private func settle(_ outcome: SubmissionCall.Outcome, _ round: inout Round) -> Answered? {
     let parts: ArraySlice<RedisReply>
     switch outcome {
-    case .forgotten: return
+    case .forgotten: return nil
     case .outOfMemory: parts = []
     case .answered(let answer): parts = answer
     }
     registration.submitted()
     let done = round.submit
-    round.submit.removeAll(keepingCapacity: true)
-    guard let said = parts.first else {
-      for pending in done { pending.complete(.failure(.outOfMemory)) }
-      return
-    }
+    round.submit = []
+    guard let said = parts.first else { return Answered(tasks: done, words: nil) }
     backlogs.note(parts.dropFirst())
-    let words = SubmissionWords(said.bulkValue ?? [], count: done.count)
-    for (index, pending) in done.enumerated() { pending.complete(words.result(index, of: pending)) }
+    return Answered(tasks: done, words: SubmissionWords(said.bulkValue ?? [], count: done.count))
   }
 
   /// Answers what waited too long, what may not be repeated, and keeps the rest for the next connection.
@@ -290,6 +347,9 @@ final class StoreLink: Sendable {
       for pending in round.submit { pending.complete(.failure(error)) }
       round.submit.removeAll()
     }
+    let tooLate = round.ahead.filter { $0.deadline <= now }
+    round.ahead.removeAll { $0.deadline <= now }
+    for pending in tooLate { pending.complete(.failure(error)) }
     let requests = round.requests
     round.requests = requests.filter { $0.isRead && $0.deadline > now }
     for request in requests where !request.isRead || request.deadline <= now { request.complete(.failure(error)) }

@@ -29,13 +29,15 @@ struct SubmissionCall {
 
   // MARK: Sending
 
-  /// Returns the transaction, if it is one.
-  func send(on connection: ScriptConnection) -> Transaction? {
-    if !isRepeat, limits.isEmpty, connection.hasTransactions, tasks.allSatisfy(\.isPlain) {
-      let transaction = transaction(on: connection)
-      transaction.append(to: connection.redis)
-      return transaction
-    }
+  /// The call as a transaction, if it can be one.
+  func transaction(on connection: ScriptConnection) -> Transaction? {
+    let isPlain = !isRepeat && limits.isEmpty && connection.hasTransactions && tasks.allSatisfy(\.isPlain)
+    return isPlain ? plainTransaction(on: connection) : nil
+  }
+
+  /// Appends what is to be sent: the transaction, if the call is one, or else the call of the script.
+  func append(_ transaction: Transaction?, to connection: ScriptConnection) {
+    if let transaction { return transaction.append(to: connection.redis) }
     for pending in largeParams {
       connection.redis.append(storeBody(connection.keys.params(pending.id), pending.submission.params))
     }
@@ -45,7 +47,6 @@ struct SubmissionCall {
       connection.redis.append(RedisCommand(words: "HGET", connection.keys.submits, host))
       connection.redis.append(RedisCommand(words: "DEL", connection.keys.stored(host, number)))
     }
-    return nil
   }
 
   private func command(on connection: ScriptConnection) -> RedisCommand {
@@ -58,7 +59,7 @@ struct SubmissionCall {
     return call.command
   }
 
-  private func transaction(on connection: ScriptConnection) -> Transaction {
+  private func plainTransaction(on connection: ScriptConnection) -> Transaction {
     let keys = connection.keys
     let bytes = tasks.reduce(0) { $0 + $1.submission.byteCount }
     var records = RedisCommand("MSETNX", capacity: tasks.count * 200 + bytes + 128)

@@ -45,7 +45,7 @@ struct BenchTests {
     let (all, times) = (Self.ofEachTask, Self.times)
     let expected: [String: Set<String>] = [
       "submit": all.union(["bytesPerPendingTask"]),
-      "httpSubmit": all.union(times), "httpBatch": all,
+      "httpSubmit": all.union(times), "httpBatch": all, "take": all,
       "drain": all.union(["bytesPerPendingTask", "bytesPerFinishedTask", "slowTasksPerSecond"]),
       "both": all.union(["redisTrimMicrosPerTask", "slowTasksPerSecond"]),
       "latency": all.union(times).union(["http", "slowTasksPerSecond"]),

@@ -97,7 +97,7 @@ struct UsageTests {
       (["bench", "echo"], "roost: unexpected \"echo\"\nSee roost bench --help.\n"),
       (
         ["bench", "--stages", "submit,drian"],
-        "roost: there is no stage \"drian\" among submit, httpSubmit, httpBatch, drain, both, latency, idle; did you mean "
+        "roost: there is no stage \"drian\" among submit, httpSubmit, httpBatch, take, drain, both, latency, idle; did you mean "
           + "\"drain\"?\nSee roost bench --help.\n"
       ),
       (

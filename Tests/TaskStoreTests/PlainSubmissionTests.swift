@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import Glibc
 import Redis
 import TaskModel
 import TaskStore
@@ -120,6 +121,59 @@ struct PlainSubmissionTests {
     let second = try await fixture.submit(type: "telling")
     proxy.intercept(nil)
     try check(fixture, [first, second])
+  }
+
+  /// What becomes of a full call while the next is written already.
+  enum Mishap: CaseIterable {
+    case none, lostRequest, lostAnswer, forgottenScript
+  }
+
+  @Test(
+    "A call that was written while another was under way follows it, whatever became of that",
+    arguments: Mishap.allCases,
+    [TaskPriority.normal, .high])
+  func writtenAhead(_ mishap: Mishap, _ priority: TaskPriority) async throws {
+    let (proxy, fixture) = try proxied()
+    let count = 1 + 3 * 256
+    let receipts = Monitor([Int: Receipt]())
+    let calls = Monitor(0)
+    proxy.intercept { request in
+      // Plain tasks are stored by a transaction, others by the script.
+      guard request.name == "EXEC" || request.script == .submit else { return .pass }
+      let number = calls.withLock { calls in
+        calls += 1
+        return calls
+      }
+      // Until all have come, so that the calls after the first are full.
+      if number == 1 { usleep(200_000) }
+      guard number == 2 else { return .pass }
+      switch mishap {
+      case .none: return .pass
+      case .lostRequest: return .loseRequest
+      case .lostAnswer: return .loseAnswer
+      case .forgottenScript:
+        _ = try? fixture.command("SCRIPT", "FLUSH")
+        return .pass
+      }
+    }
+    for index in 0..<count {
+      var submission = Submission(type: "work", params: Array("\(index)".utf8))
+      submission.priority = priority
+      fixture.store.submit(submission) { result in
+        receipts.withLock { $0[index] = try? result.get() }
+        receipts.signal()
+      }
+    }
+    try eventually("all are stored") { receipts.withLock { $0.count } == count }
+    proxy.intercept(nil)
+    let ids = (0..<count).map { index in receipts.withLock { $0[index]?.id } }
+    let queue = fixture.store.keys.prefix + (priority == .high ? "qh:work" : "q:work")
+    let waiting = try #require(try fixture.command("LRANGE", queue, "0", "-1").arrayValue).map(\.textValue)
+    let areAllInOrder = waiting == ids.map { $0.map(fixture.store.keys.record) }
+    #expect(areAllInOrder)
+    let keyspace = try fixture.keyspace()
+    #expect(keyspace.records.count == count)
+    #expect(keyspace.differences() == [])
   }
 
   @Test(

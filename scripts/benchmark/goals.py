@@ -81,7 +81,7 @@ def share(value):
 
 def millions(t, medians, waiting):
     m, speed = medians.of, "tasksPerSecond"
-    for what, mine, bare, empty in (("submit", "submitMillions", "submit", "submit"), ("take, execute and complete", "drainMillions", "take", "drain")):
+    for what, mine, bare, empty in (("submit", "submitMillions", "submit", "submit"), ("take", "takeMillions", "take", "take")):
         full, direct = m("wallMillions", "full", bare, speed), None
         value = m(mine, speed)
         if value and full:

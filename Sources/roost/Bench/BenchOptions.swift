@@ -5,13 +5,14 @@ internal import TaskModel
 struct BenchOptions: Sendable {
   /// In the order in which they run.
   enum Stage: String, CaseIterable, Sendable {
-    case submit, httpSubmit, httpBatch, drain, both, latency, idle
+    case submit, httpSubmit, httpBatch, take, drain, both, latency, idle
 
     var summary: String {
       switch self {
       case .submit: "submits straight into the store, as a host does for its clients; nothing executes"
       case .httpSubmit: "POST /v1/tasks one by one on kept-alive connections; nothing executes"
       case .httpBatch: "POST /v1/tasks/batch of 1000 on four connections; nothing executes"
+      case .take: "takes what waits, on one connection as a worker does; nothing executes"
       case .drain: "executes what waits"
       case .both: "submits into the store and executes at once, at most 8192 tasks under way"
       case .latency: "from submission to COMPLETED at a steady rate, through the store and over HTTP"
@@ -60,7 +61,8 @@ struct BenchOptions: Sendable {
     Option(name: "threads", value: "N", summary: "Threads of the type in each process; default: one per core"),
     Option(name: "params", value: "BYTES", summary: "Size of each task's params, 1 to 1048576; default: 99"),
     Option(name: "result", value: "BYTES", summary: "Size of each result, 1 to 1048576; default: the params come back"),
-    Option(name: "backlog", value: "N", summary: "Tasks that wait before submit, drain and both begin; default: 0"),
+    Option(
+      name: "backlog", value: "N", summary: "Tasks that wait before submit, take, drain and both begin; default: 0"),
     Option(name: "slow", value: nil, summary: "Keep a second type busy in the same worker, whose tasks take 50 ms"),
     Option(name: "rate", value: "N", summary: "Tasks a second of latency, for ten seconds; default: 100"),
     Option(name: "plugin", value: "PATH", summary: "libEcho.so; default: beside this program or in ../lib/roost"),

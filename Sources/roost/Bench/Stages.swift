@@ -10,10 +10,7 @@ struct Bench {
 
   /// Runs one; `machine` is filled by the first host there is.
   func run(_ stage: BenchOptions.Stage, _ machine: inout BenchMachine?) throws(CommandError) -> StageResult {
-    let types =
-      stage == .idle
-      ? (1...Self.idleTypes).map { "idle\($0)" } : [BenchHost.type] + (options.isSlow ? [BenchHost.slowType] : [])
-    let host = try BenchHost(options, plugin: plugin, types: types)
+    let host = try BenchHost(options, plugin: plugin, types: types(of: stage))
     defer { host.end() }
     let meter = try Meter(host)
     if machine == nil { machine = try BenchMachine(meter, isEmbedded: options.redis == nil) }
@@ -21,12 +18,22 @@ struct Bench {
     case .submit: return StageResult(stage: stage, figures: try submit(host, meter))
     case .httpSubmit: return StageResult(stage: stage, figures: try httpSubmit(host, meter))
     case .httpBatch: return StageResult(stage: stage, figures: try httpBatch(host, meter))
+    case .take: return StageResult(stage: stage, figures: try take(host, meter))
     case .drain: return StageResult(stage: stage, figures: try drain(host, meter))
     case .both: return StageResult(stage: stage, figures: try both(host, meter))
     case .latency:
       let (store, http) = try latency(host, meter)
       return StageResult(stage: stage, figures: store, http: http)
     case .idle: return StageResult(stage: stage, figures: try idle(host, meter))
+    }
+  }
+
+  private func types(of stage: BenchOptions.Stage) -> [String] {
+    switch stage {
+    case .idle: (1...Self.idleTypes).map { "idle\($0)" }
+    // Its workers are not to take what the stage takes.
+    case .take: ["other"]
+    default: [BenchHost.type] + (options.isSlow ? [BenchHost.slowType] : [])
     }
   }
 

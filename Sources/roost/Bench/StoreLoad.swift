@@ -24,13 +24,13 @@ final class StoreLoad {
     var count: Int { stored.load(ordering: .relaxed) + failed.load(ordering: .relaxed) }
   }
 
-  /// The store is closed when the host is ended.
-  init(_ host: BenchHost, _ meter: Meter) throws(CommandError) {
+  /// The store is closed when the host is ended; `types` are those that it is a host of.
+  init(_ host: BenchHost, _ meter: Meter, types: [TypeDefinition] = []) throws(CommandError) {
     self.meter = meter
     let store = TaskStore(address: host.address, prefix: host.prefix, name: "bench")
     self.store = store
     Remains.note(store: store)
-    store.start(types: [])
+    store.start(types: types)
     let end = MonotonicClock.millis + 10_000
     while !store.isConnected {
       guard MonotonicClock.millis < end else { throw .failed("the store does not connect to Redis") }
