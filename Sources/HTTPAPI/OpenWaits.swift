@@ -20,24 +20,33 @@ final class OpenWaits: Sendable {
     for id: TaskID, in store: TaskStore, within limit: Duration, _ responder: HTTPResponder,
     _ action: @escaping @Sendable () -> Void
   ) {
-    guard let number = hold(responder, action) else { return action() }
+    let number = newNumber()
+    hold(number, action)
     store.awaitFinal(id, within: limit) { [self] in release(number) }
+    responder.onGone { [self] in drop(number) }
   }
 
-  /// Keeps `action` until it is released, all waits end, or the client went; nil if all are over.
-  func hold(_ responder: HTTPResponder, _ action: @escaping @Sendable () -> Void) -> UInt64? {
-    let number = state.withLock { state -> UInt64? in
-      guard !state.isOver else { return nil }
+  /// What one action is held and released by.
+  func newNumber() -> UInt64 {
+    state.withLock { state in
       state.last += 1
-      state.actions[state.last] = action
       return state.last
     }
-    if let number { responder.onGone { [self] in _ = remove(number) } }
-    return number
   }
 
-  /// Does what was kept under the number, unless that has happened or the client went.
+  /// Calls `action` once: when its number is released, or at the end, which may have been already.
+  func hold(_ number: UInt64, _ action: @escaping @Sendable () -> Void) {
+    let isOver = state.withLock { state in
+      if !state.isOver { state.actions[number] = action }
+      return state.isOver
+    }
+    if isOver { action() }
+  }
+
   func release(_ number: UInt64) { remove(number)?() }
+
+  /// The client went: nobody is left to be answered.
+  func drop(_ number: UInt64) { _ = remove(number) }
 
   /// Ends all waits, and from now on every new one at once.
   func end() {

@@ -18,38 +18,38 @@ final class FinalWatcher: Sendable {
   /// A task that is being stored.
   private struct Expectation {
     let waiter: Waiter
-    /// The subscription that hears of it; nil: there was none.
-    let subscription: Int?
+    /// Of the state when it was sent.
+    let subscription: Int
+    /// The message came before it was known to be stored.
     var isFinal = false
+  }
+
+  /// What is to be done when the lock is free.
+  private struct Next {
+    var fires = false
+    /// The thread that looks at deadlines is to begin.
+    var wakes = false
+    var asks = false
   }
 
   private struct State {
     var waiters: [TaskID: [Waiter]] = [:]
     var count = 0
     var expected: [TaskID: Expectation] = [:]
-    /// Counts the connections that listened; nil while none does.
-    var subscription: Int?
-    var lastSubscription = 0
+    /// Rises whenever a connection begins or ends to listen: odd while one does.
+    var subscription = 0
     /// Whether the thread that looks at deadlines waits for the first waiter.
     var isResting = false
     var isClosed = false
     var interrupter: RedisInterrupter?
 
-    mutating func begin(_ waiter: Waiter, for id: TaskID) -> Begun {
-      if isClosed { return .over }
+    mutating func begin(_ waiter: Waiter, for id: TaskID, asks: Bool) -> Next {
+      if isClosed { return Next(fires: true) }
       waiters[id, default: []].append(waiter)
       count += 1
       defer { isResting = false }
-      return isResting ? .first : .another
+      return Next(wakes: isResting, asks: asks)
     }
-  }
-
-  private enum Begun {
-    /// Nobody waits any more.
-    case over
-    /// The thread that looks at deadlines is to begin.
-    case first
-    case another
   }
 
   private let address: RedisAddress
@@ -87,8 +87,8 @@ final class FinalWatcher: Sendable {
 
   /// Calls `fire` once, when the task is final or gone, or when `deadline` (of the monotonic clock) has passed.
   func wait(for id: TaskID, until deadline: Int64, _ fire: @escaping @Sendable () -> Void) {
-    let begun = state.withLock { $0.begin(Waiter(deadline: deadline, fire: fire), for: id) }
-    if carryOut(begun, fire) { ask([id]) }
+    let waiter = Waiter(deadline: deadline, fire: fire)
+    carryOut(state.withLock { $0.begin(waiter, for: id, asks: true) }, waiter, id)
   }
 
   /// The same for a task that is about to be stored with the wish for a message; `wasStored` or `wasNotStored` must follow.
@@ -102,25 +102,20 @@ final class FinalWatcher: Sendable {
   func wasNotStored(_ id: TaskID) { state.withLock { $0.expected[id] = nil } }
 
   func wasStored(_ id: TaskID) {
-    let (begun, waiter, isHeard) = state.withLock { state -> (Begun, Waiter?, Bool) in
-      guard let expectation = state.expected.removeValue(forKey: id) else { return (.over, nil, true) }
-      let isHeard = expectation.subscription != nil && expectation.subscription == state.subscription
-      return (
-        expectation.isFinal ? .over : state.begin(expectation.waiter, for: id), expectation.waiter, isHeard
-      )
+    let expected = state.withLock { state -> (Next, Waiter)? in
+      guard let expectation = state.expected.removeValue(forKey: id) else { return nil }
+      if expectation.isFinal { return (Next(fires: true), expectation.waiter) }
+      // Nobody listened then, or has since stopped to for a moment: the message may have been missed.
+      let isHeard = expectation.subscription % 2 == 1 && expectation.subscription == state.subscription
+      return (state.begin(expectation.waiter, for: id, asks: !isHeard), expectation.waiter)
     }
-    guard let waiter else { return }
-    if carryOut(begun, waiter.fire), !isHeard { ask([id]) }
+    if let (next, waiter) = expected { carryOut(next, waiter, id) }
   }
 
-  /// Returns whether the waiter waits.
-  private func carryOut(_ begun: Begun, _ fire: @Sendable () -> Void) -> Bool {
-    switch begun {
-    case .over: fire()
-    case .first: state.broadcast()
-    case .another: break
-    }
-    return begun != .over
+  private func carryOut(_ next: Next, _ waiter: Waiter, _ id: TaskID) {
+    if next.fires { waiter.fire() }
+    if next.wakes { state.broadcast() }
+    if next.asks { ask([id]) }
   }
 
   private func ask(_ ids: [TaskID]) {
@@ -144,7 +139,7 @@ final class FinalWatcher: Sendable {
 
   private func fire(_ id: TaskID) {
     let waiting = state.withLock { state -> [Waiter] in
-      if state.expected[id] != nil { state.expected[id]?.isFinal = true }
+      state.expected[id]?.isFinal = true
       let waiting = state.waiters.removeValue(forKey: id) ?? []
       state.count -= waiting.count
       return waiting
@@ -167,8 +162,7 @@ final class FinalWatcher: Sendable {
         _ = try connection.call(RedisCommand(words: "SUBSCRIBE", keys.finalChannel))
         backoff.reset()
         let waiting = state.withLock { state in
-          state.lastSubscription += 1
-          state.subscription = state.lastSubscription
+          state.subscription += 1
           return Array(state.waiters.keys)
         }
         for start in stride(from: 0, to: waiting.count, by: StoreLink.callTasks) {
@@ -181,7 +175,7 @@ final class FinalWatcher: Sendable {
       } catch {
         Log.debug("not listening for finished tasks: \(error)")
       }
-      state.withLock { $0.subscription = nil }
+      state.withLock { if $0.subscription % 2 == 1 { $0.subscription += 1 } }
       _ = state.wait(until: MonotonicClock.now + backoff.next()) { $0.isClosed ? true : nil }
     }
   }

@@ -9,7 +9,7 @@ internal import Logging
 /// Duties: 1. connect, and again with backoff; 2. make the host known after each connection that finds it unknown;
 /// 3. send submissions as one numbered call at a time, and repeat one whose answer was lost; 4. send reads and actions
 /// beside it; 5. answer whatever waited too long. There is no timer: while one round is under way the next one gathers. While Redis
-/// works on a call, those of the call before are told, and the next is written, if as many wait as it takes.
+/// works on a call, those of the call before are told, and the next is written, if 256 wait and nothing needs a script.
 final class StoreLink: Sendable {
   typealias Answer = Result<[RedisReply], TaskStoreError>
 
@@ -210,10 +210,6 @@ final class StoreLink: Sendable {
     var answered: Answered?
     defer { answered?.tell() }
     while true {
-      if answered != nil, !isBusy(round) {
-        answered?.tell()
-        answered = nil
-      }
       if !gather(&round) { return }
       let call = round.submit.isEmpty ? nil : written ?? write(round.submit, isRepeat: round.isRepeat, on: connection)
       call?.call.append(call?.transaction, to: connection)
@@ -230,6 +226,10 @@ final class StoreLink: Sendable {
         answered = settle(try call.call.outcome(of: call.transaction, on: connection), &round)
         // It comes again before the one that is written.
         if !round.submit.isEmpty { written = nil }
+        if !isBusy(round) {
+          answered?.tell()
+          answered = nil
+        }
       }
       var again: [Request] = []
       defer { round.requests = again + round.requests }

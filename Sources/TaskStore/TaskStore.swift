@@ -72,16 +72,17 @@ package final class TaskStore: Sendable {
   package func submit(
     _ submission: Submission, _ complete: @escaping @Sendable (Result<Receipt, TaskStoreError>) -> Void
   ) {
-    submit(submission, as: ids.next(at: clock.now), complete)
+    submit(submission, as: nil, complete)
   }
 
-  /// Stores a task and waits for its end, in one call of Redis; `complete` is called as by `submit`.
+  /// Stores a task and waits for its end; `complete` is called as by `submit`.
   ///
   /// If it is stored, `final` is called once after that: when the task is final or gone, or after `limit`; it runs on a thread of
-  /// the store and must not block.
+  /// the store and must not block. Redis is asked for the message by the record itself; a call of its own follows only where the
+  /// key is another task's, or nobody listened all the time.
   package func submit(
-    _ submission: Submission, awaitingFinal limit: Duration, _ final: @escaping @Sendable () -> Void,
-    _ complete: @escaping @Sendable (Result<Receipt, TaskStoreError>) -> Void
+    _ submission: Submission, awaitingFinal limit: Duration,
+    _ complete: @escaping @Sendable (Result<Receipt, TaskStoreError>) -> Void, final: @escaping @Sendable () -> Void
   ) {
     var submission = submission
     submission.isWatched = true
@@ -101,7 +102,7 @@ package final class TaskStore: Sendable {
   }
 
   private func submit(
-    _ submission: Submission, as id: TaskID, _ complete: @escaping @Sendable (Result<Receipt, TaskStoreError>) -> Void
+    _ submission: Submission, as id: TaskID?, _ complete: @escaping @Sendable (Result<Receipt, TaskStoreError>) -> Void
   ) {
     guard let definition = types[submission.type] else {
       refreshTypes { [self] error in
@@ -121,7 +122,7 @@ package final class TaskStore: Sendable {
     if let next = resolved.next(from: now) { complete = noticing(next, complete) }
     link.submit(
       StoreLink.Pending(
-        submission: resolved, definition: definition, id: id, createdAt: now,
+        submission: resolved, definition: definition, id: id ?? ids.next(at: now), createdAt: now,
         deadline: MonotonicClock.now + StoreLink.patience,
         complete: complete))
   }

@@ -19,7 +19,6 @@ private func isWatched(_ id: TaskID, _ fixture: StoreFixture) throws -> Bool {
 
 @Suite("Waiting for a task's end")
 struct AwaitFinalTests {
-
   @Test("It fires when the task is completed, and not before")
   func onCompletion() async throws {
     let fixture = try StoreFixture()
@@ -99,6 +98,12 @@ struct AwaitFinalTests {
 
 @Suite("Submitting a task and waiting for its end in one call")
 struct SubmittedAndAwaitedTests {
+  private func listens(_ fixture: StoreFixture) throws {
+    try eventually("the store listens") {
+      try fixture.command("PUBSUB", "NUMSUB", fixture.store.keys.finalChannel).arrayValue?.last == .integer(1)
+    }
+  }
+
   /// Submits one; `calls` counts when its end is told.
   private func submit(
     _ fixture: StoreFixture, _ calls: Calls, within limit: Duration = .seconds(600),
@@ -107,7 +112,11 @@ struct SubmittedAndAwaitedTests {
     var submission = Submission(type: "work", params: .one)
     more(&submission)
     return try await withCheckedContinuation { continuation in
-      fixture.store.submit(submission, awaitingFinal: limit, { calls.note() }) { continuation.resume(returning: $0) }
+      fixture.store.submit(submission, awaitingFinal: limit) {
+        continuation.resume(returning: $0)
+      } final: {
+        calls.note()
+      }
     }.get()
   }
 
@@ -118,9 +127,7 @@ struct SubmittedAndAwaitedTests {
     let fixture = try StoreFixture(on: redis, at: proxy.address)
     fixture.store.note(["work": .init(pending: 0, scheduled: 0)])
     let session = try fixture.session()
-    try eventually("the store listens") {
-      try fixture.command("PUBSUB", "NUMSUB", fixture.store.keys.finalChannel).arrayValue?.last == .integer(1)
-    }
+    try listens(fixture)
     let calls = Calls()
     _ = proxy.takeLog()
     let id = try await submit(fixture, calls).id
@@ -139,6 +146,7 @@ struct SubmittedAndAwaitedTests {
   @Test("Its end is told also when the worker's transaction is refused and complete.lua writes instead")
   func byScript() async throws {
     let fixture = try StoreFixture()
+    try listens(fixture)
     let calls = Calls()
     _ = try await submit(fixture, calls)
     let session = try fixture.session()
@@ -182,6 +190,62 @@ struct SubmittedAndAwaitedTests {
     #expect(task.id == id)
     _ = try session.write([task.write(.completed(result: .one))], emptied: [1])
     try eventually("it was told") { calls.made == 1 }
+  }
+
+  @Test(
+    "An end that comes before the store knows that the task is stored is told after that", arguments: [false, true])
+  func beforeTheReceipt(isMissed: Bool) async throws {
+    let fixture = try StoreFixture()
+    try listens(fixture)
+    let session = try fixture.session()
+    // The store's thread tells one after the other: it is held while it tells the first of a call.
+    let gate = Monitor(0)
+    let submission = Submission(type: "work", params: .one)
+    func submitHeld(until step: Int) {
+      fixture.store.submit(submission) { _ in gate.wait { $0 >= step ? true : nil } }
+    }
+    let calls = Calls()
+    let isStored = Monitor(false)
+    submitHeld(until: 1)
+    try eventually("the thread is held") { try fixture.keyspace().records.count == 1 }
+    submitHeld(until: 2)
+    fixture.store.submit(submission, awaitingFinal: .seconds(600)) { _ in
+      isStored.withLock { $0 = true }
+    } final: {
+      calls.note()
+    }
+    gate.withLock { $0 = 1 }
+    gate.broadcast()
+    try eventually("both are stored") { try fixture.keyspace().records.count == 3 }
+    let tasks = try session.take(1, count: 3)
+    if isMissed { try fixture.command("CLIENT", "KILL", "TYPE", "pubsub") }
+    _ = try session.write(tasks.map { $0.write(.completed(result: .one)) }, emptied: [1])
+    // A connection that broke was read to its end before the next one listens.
+    if !isMissed { try fixture.command("CLIENT", "KILL", "TYPE", "pubsub") }
+    try listens(fixture)
+    #expect(calls.made == 0)
+    #expect(!isStored.withLock { $0 })
+    gate.withLock { $0 = 2 }
+    gate.broadcast()
+    try eventually("it was told") { calls.made == 1 }
+    #expect(isStored.withLock { $0 })
+  }
+
+  @Test("Large results, callbacks and what is written beside them make no difference")
+  func mixed() async throws {
+    let fixture = try StoreFixture(types: [StoreFixture.type, StoreFixture.telling])
+    try listens(fixture)
+    let session = try fixture.session()
+    let calls = Calls()
+    for _ in 0..<2 { _ = try await submit(fixture, calls) }
+    _ = try await submit(fixture, calls) { $0.type = "telling" }
+    let (tasks, telling) = (try session.take(1, count: 2), try session.take(2, type: "telling"))
+    _ = try session.write(
+      [
+        tasks[0].write(.completed(result: .text(5000))), tasks[1].write(.failed(.broken)),
+        telling[0].write(.completed(result: .one), callsHandler: true),
+      ], emptied: [1])
+    try eventually("all were told") { calls.made == 3 }
   }
 
   @Test("Nothing is told of one that was not stored, and of a key that is taken the end of the task that has it")

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-import Glibc
 import Redis
 import TaskModel
 import TaskStore
@@ -135,7 +134,8 @@ struct PlainSubmissionTests {
   func writtenAhead(_ mishap: Mishap, _ priority: TaskPriority) async throws {
     let (proxy, fixture) = try proxied()
     let count = 1 + 3 * 256
-    let receipts = Monitor([Int: Receipt]())
+    let receipts = Monitor([Int: Result<Receipt, TaskStoreError>]())
+    let haveAllCome = Monitor(false)
     let calls = Monitor(0)
     proxy.intercept { request in
       // Plain tasks are stored by a transaction, others by the script.
@@ -145,7 +145,7 @@ struct PlainSubmissionTests {
         return calls
       }
       // Until all have come, so that the calls after the first are full.
-      if number == 1 { usleep(200_000) }
+      if number == 1 { haveAllCome.wait { $0 ? true : nil } }
       guard number == 2 else { return .pass }
       switch mishap {
       case .none: return .pass
@@ -160,13 +160,16 @@ struct PlainSubmissionTests {
       var submission = Submission(type: "work", params: Array("\(index)".utf8))
       submission.priority = priority
       fixture.store.submit(submission) { result in
-        receipts.withLock { $0[index] = try? result.get() }
+        receipts.withLock { $0[index] = result }
         receipts.signal()
       }
     }
+    haveAllCome.withLock { $0 = true }
+    haveAllCome.broadcast()
     try eventually("all are stored") { receipts.withLock { $0.count } == count }
     proxy.intercept(nil)
-    let ids = (0..<count).map { index in receipts.withLock { $0[index]?.id } }
+    let ids = (0..<count).map { index in receipts.withLock { try? $0[index]?.get().id } }
+    if mishap == .none { #expect(calls.withLock { $0 } == 4, "all but the first are full") }
     let queue = fixture.store.keys.prefix + (priority == .high ? "qh:work" : "q:work")
     let waiting = try #require(try fixture.command("LRANGE", queue, "0", "-1").arrayValue).map(\.textValue)
     let areAllInOrder = waiting == ids.map { $0.map(fixture.store.keys.record) }

@@ -36,9 +36,9 @@ extension RandomPlay {
     awaited += 1
     return try await withCheckedContinuation { [told, store = fixture.store] continuation in
       store.submit(submission, awaitingFinal: .seconds(600)) {
-        told.withLock { $0 += 1 }
-      } _: {
         continuation.resume(returning: $0)
+      } final: {
+        told.withLock { $0 += 1 }
       }
     }.get()
   }

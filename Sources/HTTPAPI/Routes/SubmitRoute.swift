@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 internal import HTTPServer
-internal import Synchronization
 internal import TaskModel
 internal import TaskStore
-internal import Threading
 
-/// `POST /v1/tasks`: the one route that most requests take; it makes no Swift task, and its answers come in batches.
+/// `POST /v1/tasks`: the one route that most requests take.
+///
+/// Without a wait it makes no Swift task, and its answers come in batches.
 enum SubmitRoute {
   /// Larger bodies are read off the loop thread, which all others wait for.
   private static let loopLimit = 256 << 10
@@ -41,31 +41,44 @@ enum SubmitRoute {
   private static func submit(
     _ submission: Submission, waiting limit: Duration, _ reply: Reply, _ store: TaskStore, _ waits: OpenWaits
   ) {
-    let held = Lock<UInt64?>(nil)
-    store.submit(submission, awaitingFinal: limit) {
-      if let number = held.withLock({ $0 }) { waits.release(number) }
-    } _: { result in
+    let number = waits.newNumber()
+    store.submit(submission, awaitingFinal: limit) { result in
       switch result {
       case .success(let receipt):
-        let finish: @Sendable () -> Void = { Task { reply.send(await record(receipt, submission.type, store)) } }
-        let number = waits.hold(reply.responder, finish)
-        held.withLock { $0 = number }
-        if number == nil { finish() }
+        waits.hold(number) {
+          Task {
+            do throws(Problem) {
+              reply.send(try await record(receipt, submission.type, store))
+            } catch {
+              reply.send(error)
+            }
+          }
+        }
+        reply.responder.onGone { waits.drop(number) }
       case .failure(let error): reply.send(Problem(error))
       }
+    } final: {
+      waits.release(number)
     }
   }
 
-  /// The record after a wait; where it cannot be read, the task is stored all the same.
-  private static func record(_ receipt: Receipt, _ type: String, _ store: TaskStore) async -> HTTPResponse {
-    guard let record = try? await store.record(receipt.id) else { return answer(receipt, type) }
+  /// The record after a wait; if Redis is away by then, what is known: the task is stored all the same.
+  private static func record(
+    _ receipt: Receipt, _ type: String, _ store: TaskStore
+  ) async throws(Problem) -> HTTPResponse {
+    let record: TaskRecord?
+    do throws(TaskStoreError) { record = try await store.record(receipt.id) } catch {
+      var response = answer(receipt, type)
+      response.status = 202
+      return response
+    }
+    guard let record else { throw .unknownTask(receipt.id.description) }
     var response = TaskRoutes.response(record, store)
-    if !record.status.isFinal { response.status = code(receipt) }
+    response.status = record.status.isFinal ? 200 : 202
     response.headers.append(location(receipt))
     return response
   }
 
-  private static func code(_ receipt: Receipt) -> Int { receipt.isNew ? 202 : 200 }
   private static func location(_ receipt: Receipt) -> (String, String) { ("Location", "/v1/tasks/\(receipt.id)") }
 
   private static func answer(_ receipt: Receipt, _ type: String) -> HTTPResponse {
@@ -75,6 +88,6 @@ enum SubmitRoute {
     writer.member("type", type)
     writer.member("status", receipt.status.rawValue)
     writer.endObject()
-    return .json(writer.bytes, status: code(receipt), headers: [location(receipt)])
+    return .json(writer.bytes, status: receipt.isNew ? 202 : 200, headers: [location(receipt)])
   }
 }

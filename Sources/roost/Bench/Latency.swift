@@ -40,12 +40,12 @@ extension Bench {
     for index in 0..<tasks {
       sleep(until: start + Int64(index) * interval)
       let began = MonotonicClock.now
-      store.submit(submission, awaitingFinal: .seconds(Self.patience)) {
-        state.withLock { $0.times.append(MonotonicClock.now - began) }
-        state.signal()
-      } _: { result in
+      store.submit(submission, awaitingFinal: .seconds(Self.patience)) { result in
         guard case .failure(let error) = result else { return }
         state.withLock { $0.failure = error }
+        state.signal()
+      } final: {
+        state.withLock { $0.times.append(MonotonicClock.now - began) }
         state.signal()
       }
     }

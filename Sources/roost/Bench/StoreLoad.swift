@@ -24,8 +24,10 @@ final class StoreLoad {
     var count: Int { stored.load(ordering: .relaxed) + failed.load(ordering: .relaxed) }
   }
 
-  /// The store is closed when the host is ended; `types` are those that it is a host of.
-  init(_ host: BenchHost, _ meter: Meter, types: [TypeDefinition] = []) throws(CommandError) {
+  /// The store is closed when the host is ended; `types` and `worker` are those that it is the host of.
+  init(
+    _ host: BenchHost, _ meter: Meter, types: [TypeDefinition] = [], worker: String? = nil
+  ) throws(CommandError) {
     self.meter = meter
     let store = TaskStore(address: host.address, prefix: host.prefix, name: "bench")
     self.store = store
@@ -37,7 +39,7 @@ final class StoreLoad {
       usleep(1000)
     }
     do throws(RedisError) {
-      try Remains.begin { () throws(RedisError) in try Heartbeat(store) }
+      try Remains.begin { () throws(RedisError) in try Heartbeat(store, worker) }
     } catch {
       throw .failed(error.description)
     }
@@ -108,11 +110,12 @@ final class Heartbeat: Sendable {
   private let thread: NativeThread
 
   /// The first one is over when it returns: a store that knows of no backlog asks for it with each call.
-  init(_ store: TaskStore) throws(RedisError) {
+  init(_ store: TaskStore, _ worker: String?) throws(RedisError) {
+    let workers = worker.map { [Housekeeping.Beat(worker: $0, lastBatch: 0, held: [])] } ?? []
     // Handed over to the thread.
     nonisolated(unsafe) let redis = try Housekeeping(to: store.address, keys: store.keys)
     @Sendable func beat() throws(RedisError) {
-      store.note(try redis.beat(host: store.hostID, types: [BenchHost.type], workers: []).backlogs)
+      store.note(try redis.beat(host: store.hostID, types: [BenchHost.type], workers: workers).backlogs)
     }
     try beat()
     thread = NativeThread(name: "heartbeat") { [isOver] in

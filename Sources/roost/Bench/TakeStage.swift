@@ -6,10 +6,10 @@ internal import TaskStore
 /// `take`: what it costs to give waiting tasks to a worker, and nothing else.
 extension Bench {
   func take(_ host: BenchHost, _ meter: Meter) throws(CommandError) -> Figures {
-    let load = try StoreLoad(host, meter, types: [Self.taken])
+    let worker = RandomID.make()
+    let load = try StoreLoad(host, meter, types: [Self.taken], worker: worker)
     try load.submit(options.backlog + warmUp + options.tasks, options.paramsText)
     do {
-      let worker = RandomID.make()
       let session = try WorkerSession(
         to: host.address, keys: load.store.keys, worker: worker, epoch: 1, clock: load.store.clock)
       _ = try session.hello(lastBatch: 0, held: [], origins: [])
@@ -40,7 +40,7 @@ extension Bench {
     }
   }
 
-  /// The type as a host has it whose workers are this stage.
+  /// The stage's own host does not run it, or its workers would take, too.
   private static let taken = TypeDefinition(
     name: BenchHost.type, executor: "echo/echo", callback: nil, exceptionHandler: nil, worker: "echo", threads: 1,
     retentionAge: .seconds(86_400), retentionCount: 1_000_000, maxParams: 4 << 20, maxResult: 4 << 20,
