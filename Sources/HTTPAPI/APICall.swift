@@ -21,7 +21,9 @@ struct APICall: Sendable {
   func waitTime() throws(Problem) -> Duration? {
     guard let text = request.queryValue("wait") else { return nil }
     guard let time = Quantity.duration(text), time <= Self.longestWait else {
-      throw Problem(.badRequest, "wait=\(text.prefixed(byBytes: 80)) is not a duration of at most 60s, as in wait=30s")
+      throw Problem(
+        .badRequest, "wait=\(text.prefixed(byBytes: 80)) is not a duration of at most 60s, as in wait=30s",
+        facts: [("parameter", .text("wait"))])
     }
     return time > .zero ? time : nil
   }

@@ -146,7 +146,11 @@ final class Housekeeper: Sendable {
         state.withLock { _ = $0.toReap.removeFirst() }
         Log.debug("took the lease of worker \(worker)")
       }
-      if state.withLock({ $0.isOver }) { return }
+      if state.withLock({ $0.isOver }) {
+        // Nobody has to wait until its heartbeat has stood still.
+        try redis.reap(store.hostID)
+        return
+      }
       let now = MonotonicClock.now
       if now >= next {
         // Who did not look for a while (stopped, suspended) has not seen that a heartbeat stood still.

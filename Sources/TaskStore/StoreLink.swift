@@ -9,7 +9,7 @@ internal import Logging
 /// Duties: 1. connect, and again with backoff; 2. make the host known after each connection that finds it unknown;
 /// 3. send submissions as one numbered call at a time, and repeat one whose answer was lost; 4. send reads and actions
 /// beside it; 5. answer whatever waited too long. There is no timer: while one round is under way the next one gathers. While Redis
-/// works on a call, those of the call before are told, and the next is written, if 256 wait and nothing needs a script.
+/// works on a call, those of the call before are told, and the next is written, if it will be a full one.
 final class StoreLink: Sendable {
   typealias Answer = Result<[RedisReply], TaskStoreError>
 
@@ -127,12 +127,6 @@ final class StoreLink: Sendable {
     var ahead: [Pending] = []
   }
 
-  /// A call as it is to be sent.
-  private struct WrittenCall {
-    let call: SubmissionCall
-    let transaction: Transaction?
-  }
-
   /// Submissions of which Redis has said what became of them.
   private struct Answered {
     let tasks: [Pending]
@@ -206,86 +200,93 @@ final class StoreLink: Sendable {
   }
 
   private func serve(_ connection: ScriptConnection, _ round: inout Round) throws(RedisError) {
-    var written: WrittenCall?
+    // Of `round.ahead`.
+    var next: SubmissionCall?
     var answered: Answered?
     defer { answered?.tell() }
-    while true {
-      if !gather(&round) { return }
-      let call = round.submit.isEmpty ? nil : written ?? write(round.submit, isRepeat: round.isRepeat, on: connection)
-      call?.call.append(call?.transaction, to: connection)
+    while gather(&round) {
+      var call: SubmissionCall?
+      if !round.submit.isEmpty {
+        call = round.isRepeat ? nil : next.take()
+        call = call ?? write(round.submit, isRepeat: round.isRepeat, on: connection)
+      }
+      call?.append(to: connection.redis)
       let counts = round.requests.map { request in
         let commands = request.commands(connection)
         for command in commands { connection.redis.append(command) }
         return commands.count
       }
       try connection.redis.send()
-      answered?.tell()
-      answered = nil
+      answered.take()?.tell()
       if let call {
-        written = writeAhead(&round, on: connection)
-        answered = settle(try call.call.outcome(of: call.transaction, on: connection), &round)
-        // It comes again before the one that is written.
-        if !round.submit.isEmpty { written = nil }
-        if !isBusy(round) {
-          answered?.tell()
-          answered = nil
-        }
+        next = next ?? writeAhead(&round, on: connection)
+        answered = settle(try call.outcome(on: connection), &round)
+        if !isBusy(round) { answered.take()?.tell() }
       }
-      var again: [Request] = []
-      defer { round.requests = again + round.requests }
-      for count in counts {
-        var answers: [RedisReply] = []
-        for _ in 0..<count { answers.append(try Self.answer(connection)) }
-        let request = round.requests.removeFirst()
-        if answers.contains(where: \.isForgottenScript) {
-          again.append(request)
-        } else {
-          request.complete(.success(answers))
-        }
-      }
+      let isAnyForgotten = try answerRequests(counts, &round, connection)
       // A call of a script that Redis has forgotten did nothing: it comes again, whatever it is.
-      if !again.isEmpty || !round.submit.isEmpty { try connection.load() }
+      if isAnyForgotten || !round.submit.isEmpty { try connection.load() }
       // Large params that go before a forgotten script are there already.
       round.isRepeat = !round.submit.isEmpty
     }
   }
 
+  /// Reads the answers to the round's requests, of which each has so many; those stay whose script Redis has forgotten.
+  private func answerRequests(
+    _ counts: [Int], _ round: inout Round, _ connection: ScriptConnection
+  ) throws(RedisError) -> Bool {
+    var again: [Request] = []
+    defer { round.requests = again + round.requests }
+    for count in counts {
+      var answers: [RedisReply] = []
+      for _ in 0..<count { answers.append(try Self.answer(connection)) }
+      let request = round.requests.removeFirst()
+      if answers.contains(where: \.isForgottenScript) {
+        again.append(request)
+      } else {
+        request.complete(.success(answers))
+      }
+    }
+    return !again.isEmpty
+  }
+
   private func write(
     _ tasks: [Pending], after calls: Int64 = 0, isRepeat: Bool = false, on connection: ScriptConnection
-  ) -> WrittenCall {
-    let call = SubmissionCall(
-      tasks: tasks, host: registration.host, number: registration.nextNumber + calls, isRepeat: isRepeat,
-      limits: backlogs.limits(of: tasks.map(\.definition)))
-    return WrittenCall(call: call, transaction: call.transaction(on: connection))
+  ) -> SubmissionCall {
+    SubmissionCall(
+      tasks, host: registration.host, number: registration.nextNumber + calls, isRepeat: isRepeat,
+      limits: backlogs.limits(of: tasks.map(\.definition)), on: connection)
   }
 
   /// The call after the one that is under way, if it will be a full one.
-  private func writeAhead(_ round: inout Round, on connection: ScriptConnection) -> WrittenCall? {
-    guard round.ahead.isEmpty else { return nil }
-    round.ahead = mailbox.withLock { box in
-      box.submissions.count >= Self.callTasks ? Self.nextCall(&box) : []
+  private func writeAhead(_ round: inout Round, on connection: ScriptConnection) -> SubmissionCall? {
+    if round.ahead.isEmpty {
+      round.ahead = mailbox.withLock { Self.nextCall(of: $0.submissions).isFull ? Self.takeCall(&$0) : [] }
     }
     return round.ahead.isEmpty ? nil : write(round.ahead, after: 1, on: connection)
   }
 
-  /// Takes the submissions of one call.
-  private static func nextCall(_ box: inout Mailbox) -> [Pending] {
+  /// How many of the submissions that wait the next call has, and whether it has room for more.
+  private static func nextCall(of submissions: [Pending]) -> (count: Int, isFull: Bool) {
     var bytes = 0
-    var count = 0
-    for pending in box.submissions {
+    for (count, pending) in submissions.enumerated() {
       bytes += pending.submission.byteCount
-      if count > 0, count == callTasks || bytes > callBytes { break }
-      count += 1
+      if count > 0, count == callTasks || bytes > callBytes { return (count, true) }
     }
+    return (submissions.count, submissions.count == callTasks)
+  }
+
+  private static func takeCall(_ box: inout Mailbox) -> [Pending] {
+    let count = nextCall(of: box.submissions).count
     defer { box.submissions.removeFirst(count) }
     return Array(box.submissions.prefix(count))
   }
 
-  /// Whether a whole call waits to be sent.
+  /// Whether a full call waits to be sent.
   ///
-  /// With less it is better to tell who waits first: they may have more for the same call.
+  /// If not it is better to tell who waits first: they may have more for the same call.
   private func isBusy(_ round: Round) -> Bool {
-    !round.ahead.isEmpty || mailbox.withLock { $0.submissions.count >= Self.callTasks }
+    !round.ahead.isEmpty || mailbox.withLock { Self.nextCall(of: $0.submissions).isFull }
   }
 
   /// Fills the round; false when the link is to end or to connect again.
@@ -298,7 +299,7 @@ final class StoreLink: Sendable {
       }
       // A call whose answer was lost must be repeated as it was: the number stands for exactly these tasks.
       if !isUnanswered {
-        round.submit = round.ahead.isEmpty ? Self.nextCall(&box) : round.ahead
+        round.submit = round.ahead.isEmpty ? Self.takeCall(&box) : round.ahead
         round.ahead = []
       }
       round.requests.append(contentsOf: box.requests.prefix(Self.callTasks))

@@ -16,38 +16,46 @@ struct SubmissionCall {
   }
 
   let tasks: [StoreLink.Pending]
-  let host: String
-  let number: Int64
+  private let host: String
+  private let number: Int64
   /// Whether it was sent before, on a connection that broke.
-  let isRepeat: Bool
+  private let isRepeat: Bool
   /// Types whose capacity the script is to look at.
-  let limits: String
+  private let limits: String
+  /// What is sent: a transaction, or else large params, the call of the script, and of a repeat two more.
+  private var transaction: Transaction?
+  private var commands: [RedisCommand] = []
+
+  /// Writes it, for this connection.
+  init(
+    _ tasks: [StoreLink.Pending], host: String, number: Int64, isRepeat: Bool, limits: String,
+    on connection: ScriptConnection
+  ) {
+    (self.tasks, self.host, self.number, self.isRepeat, self.limits) = (tasks, host, number, isRepeat, limits)
+    if !isRepeat, limits.isEmpty, connection.hasTransactions, tasks.allSatisfy(\.isPlain) {
+      transaction = plainTransaction(on: connection)
+      return
+    }
+    let keys = connection.keys
+    commands = largeParams.map { storeBody(keys.params($0.id), $0.submission.params) }
+    commands.append(command(on: connection))
+    if isRepeat {
+      // A full Redis refuses the script before it can say that this is a repeat.
+      commands.append(RedisCommand(words: "HGET", keys.submits, host))
+      commands.append(RedisCommand(words: "DEL", keys.stored(host, number)))
+    }
+  }
 
   private var largeParams: [StoreLink.Pending] {
     tasks.filter { StoredRecord.needsKey($0.submission.params) }
   }
 
-  // MARK: Sending
-
-  /// The call as a transaction, if it can be one.
-  func transaction(on connection: ScriptConnection) -> Transaction? {
-    let isPlain = !isRepeat && limits.isEmpty && connection.hasTransactions && tasks.allSatisfy(\.isPlain)
-    return isPlain ? plainTransaction(on: connection) : nil
+  func append(to redis: RedisConnection) {
+    transaction?.append(to: redis)
+    for command in commands { redis.append(command) }
   }
 
-  /// Appends what is to be sent: the transaction, if the call is one, or else the call of the script.
-  func append(_ transaction: Transaction?, to connection: ScriptConnection) {
-    if let transaction { return transaction.append(to: connection.redis) }
-    for pending in largeParams {
-      connection.redis.append(storeBody(connection.keys.params(pending.id), pending.submission.params))
-    }
-    connection.redis.append(command(on: connection))
-    if isRepeat {
-      // A full Redis refuses the script before it can say that this is a repeat.
-      connection.redis.append(RedisCommand(words: "HGET", connection.keys.submits, host))
-      connection.redis.append(RedisCommand(words: "DEL", connection.keys.stored(host, number)))
-    }
-  }
+  // MARK: Writing
 
   private func command(on connection: ScriptConnection) -> RedisCommand {
     var call = connection.command(.submit, keyCount: tasks.count, capacity: tasks.count * 400)
@@ -105,7 +113,7 @@ struct SubmissionCall {
   // MARK: Answers
 
   /// Reads the answers to what was sent.
-  func outcome(of transaction: Transaction?, on connection: ScriptConnection) throws(RedisError) -> Outcome {
+  func outcome(on connection: ScriptConnection) throws(RedisError) -> Outcome {
     if let transaction {
       switch try transaction.outcome(on: connection.redis) {
       case .done(let replies): return try Self.outcome(ofAll: replies)

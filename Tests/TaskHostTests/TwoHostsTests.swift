@@ -39,4 +39,23 @@ struct TwoHostsTests {
     #expect(journal.filter { $0.hasPrefix("completed ") }.sorted() == ids.map { "completed \($0)" }.sorted())
     #expect(hosts.allSatisfy { !$0.journal.isEmpty }, "both hosts had their share")
   }
+
+  @Test("A host that stops in good order leaves nothing of itself in Redis")
+  func leaves() async throws {
+    let redis = try RedisServer()
+    let staying = try await HostFixture(redis: redis)
+    func known() throws -> [String] {
+      try ["hosts", "submits", "beats", "leases"].flatMap { key in
+        try redis.cli("hkeys", "roost:{00}:\(key)").split(separator: "\n").map { "\(key) \($0)" }
+      }.sorted()
+    }
+    let before = try known()
+    let leaving = try await HostFixture(redis: redis)
+    let store = leaving.store.hostID
+    #expect(try known().count > before.count)
+    #expect(try await leaving.stop() == 0)
+    // The fixture is a host, too, by which the test asks.
+    #expect(try known().filter { !$0.hasSuffix(store) } == before)
+    withExtendedLifetime(staying) {}
+  }
 }

@@ -100,8 +100,8 @@ struct BenchTable {
     var lines: [String] = []
     if hasThroughput {
       lines = [
-        "Redis: its main thread; finished tasks stay. host: in submit, drain and both",
-        "the submitting process is a host and counted as one. calls: about as many",
+        "Redis: its main thread; finished tasks stay. host: in submit, take, drain and",
+        "both the submitting process is a host and counted as one. calls: about as many",
         "commands as clients sent to Redis. ms: of a request. bytes: what Redis keeps.",
         "MiB: resident at the end, of the largest worker.",
       ]
