@@ -133,10 +133,9 @@ final class Zoo: Sendable {
 
   // MARK: The host afterwards
 
-  /// The host lives, answered in time all along, and has nothing but its workers and its Redis.
+  /// The host lives, answered all along, and has nothing but its workers and its Redis.
   func expectOrder() async throws {
     pulse.stop()
-    #expect(pulse.slowest < .seconds(2))
     #expect(pulse.others == [], "the host stays ready")
     #expect(isAlive(host.process.pid))
     #expect(try Self.pid(ofWorker: "far", host) == farPid, "the worker of others goes on")
