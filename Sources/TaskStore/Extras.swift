@@ -9,7 +9,8 @@ package struct Extras: Sendable, Equatable {
   package var key: String?
   /// Of this task alone, in place of the type's.
   package var timeoutMillis: Int64?
-  var expiresMillis: Int64?
+  /// By Redis' clock; a task not started by then fails.
+  package var expiresMillis: Int64?
 
   /// Of a new task; `now` is Redis' time.
   init(_ submission: Submission, now: Timestamp) {

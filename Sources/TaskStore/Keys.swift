@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import TaskModel
 
-/// Every name of a key that Swift uses; the scripts build theirs from the same prefix (Scripts/prelude.lua).
+/// Every name of a key that Swift uses; the scripts build theirs from the same prefix (Scripts/record.lua).
 package struct Keys: Sendable {
   /// `{prefix}:{SS}:`, SS being the shard as hash tag: all that one script touches lies in one slot of a Redis Cluster.
   package let prefix: String

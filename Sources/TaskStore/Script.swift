@@ -11,12 +11,14 @@ package enum Script: String, CaseIterable, Sendable {
   /// A transaction goes on where Redis has forgotten a script, and nobody would count what it has done. These are short.
   var travelsWhole: Bool { self == .submitted || self == .completed }
 
-  /// The whole text: first line, prelude, script; of one that travels without prelude and comments.
+  /// The whole text: first line, what it stands behind, script; of one that travels nothing but its own lines.
   package var text: String {
     let source = String(decoding: bytes, as: UTF8.self)
     if travelsWhole { return source.split(separator: "\n").filter { !$0.hasPrefix("--") }.joined(separator: "\n") }
     let end = source.firstIndex(of: "\n") ?? source.endIndex
-    return source[..<end] + "\n" + String(decoding: PackageResources.prelude_lua, as: UTF8.self) + source[end...]
+    var before = PackageResources.record_lua
+    if source.contains("commit(") { before += PackageResources.moves_lua }
+    return source[..<end] + "\n" + String(decoding: before, as: UTF8.self) + source[end...]
   }
 
   private var bytes: [UInt8] {

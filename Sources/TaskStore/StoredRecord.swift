@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 package import TaskModel
 
-/// A record as it stands in Redis, read where it lies; the layout is drawn in Scripts/prelude.lua (offsets here count from 0).
+/// A record as it stands in Redis, read where it lies; the layout is drawn in Scripts/record.lua (offsets here count from 0).
 package struct StoredRecord: Sendable {
   package static let format = UInt8(ascii: "1")
   static let headerSize = 90

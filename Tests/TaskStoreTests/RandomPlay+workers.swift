@@ -19,7 +19,6 @@ extension RandomPlay {
     ).tasks
     step = "worker \(index) takes \(got.map(\.id)) of \(type), \(queue)"
     hold(handlers || !paused.contains(type) || got.isEmpty)
-    if !handlers { try noteExpired(all: false) }
     for task in got {
       let expected = try #require(tasks[task.id])
       if handlers {
@@ -37,12 +36,10 @@ extension RandomPlay {
     if chance(85) { workers[index].held += got.map { (batch, $0) } }
   }
 
-  /// Tasks that expired where they were met; `all` when every one must have been met.
-  func noteExpired(all: Bool) throws {
-    let waiting = tasks.filter { $0.value.isExpired && ($0.value.state == .pending || $0.value.state == .scheduled) }
-    if waiting.isEmpty { return }
-    let records = try Keyspace(connection, prefix: fixture.store.keys.prefix).records
-    for (id, _) in waiting where all || records[id]?.state == .failed { tasks[id]?.finish(.failed, mine: false) }
+  func noteExpired() {
+    for (id, task) in tasks where task.isExpired && (task.state == .pending || task.state == .scheduled) {
+      tasks[id]?.finish(.failed, mine: false)
+    }
   }
 
   func operation(_ expected: ExpectedTask) -> TaskWrite.Operation {
@@ -200,7 +197,7 @@ extension RandomPlay {
       latest: isTrusted ? RedisClock.forever : Timestamp(millis: 1))
     hold(report.lost.isEmpty && report.isKnown && !report.hasMore)
     release(index)
-    if isTrusted { try noteExpired(all: true) }
+    if isTrusted { noteExpired() }
     for (id, task) in tasks where task.isDue && due.contains(id) && (isTrusted || task.state != .detached) {
       tasks[id]?.isDue = false
       if task.state == .scheduled { tasks[id]?.state = .pending }

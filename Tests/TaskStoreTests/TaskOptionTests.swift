@@ -96,7 +96,11 @@ struct TaskOptionTests {
       _ = try session.write([taken[0].write(.givenBack)], emptied: [1])
     }
     try fixture.nextMillisecond()
-    if how == "take" { #expect(try session.take(2).isEmpty) } else { _ = try beat(fixture) }
+    if how == "take" {
+      #expect(try session.take(2).isEmpty)
+      #expect(try fixture.keyspace().lost() == [], "its entry went, and the heartbeat finds it")
+    }
+    _ = try beat(fixture)
     let record = try #require(try await fixture.store.record(id))
     #expect(record.status == .failed)
     #expect(try JSONNode.parse(record.error ?? [])["kind"]?.text == "expired")

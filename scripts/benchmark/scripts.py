@@ -6,9 +6,11 @@ from servers import SCRIPTS
 
 
 def text(name):
-    """A whole script: first line, prelude, the rest. One that makes P itself does without the prelude."""
+    """A whole script: first line, what it stands behind, the rest. One that makes P itself stands alone."""
     source = (SCRIPTS / f"{name}.lua").read_text()
     if re.search(r"^local P\b", source, re.MULTILINE):
         return source
     first, _, rest = source.partition("\n")
-    return f"{first}\n{(SCRIPTS / 'prelude.lua').read_text()}\n{rest}"
+    names = ["record", "moves"] if "commit(" in rest else ["record"]
+    before = "".join((SCRIPTS / f"{name}.lua").read_text() for name in names)
+    return f"{first}\n{before}\n{rest}"

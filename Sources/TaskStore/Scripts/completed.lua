@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Counts the tasks that a transaction of their worker has completed beside it, and removes batches.
--- Every batch of plain tasks ends here, so it does without the prelude, which costs more than all this.
+-- Every batch of plain tasks ends here, so it stands alone: what other scripts stand behind costs more than all this.
 -- ARGV: 1 prefix, 2 worker, 3 batches that are empty (numbers between spaces), then two for each type: type, how many.
 -- Returns 1.
 local P, call = ARGV[1], redis.call

@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Ends the transaction that stores plain tasks (waiting, of normal priority, without key and expiry): it has made their records, large params and a
 -- mark in one MSETNX and put them into their queues. Here they are counted, and the call is remembered; or they go again.
--- It does without the prelude, which costs more than all this.
+-- It stands alone: what other scripts stand behind costs more than all this.
 -- ARGV: 1 prefix, 2 host, 3 number of this call (each host counts its own), then three for each type: type, how many tasks, the
 --       record key that was pushed last.
 -- Returns what submit returns. An error if something is missing: Redis goes on with a transaction when a command of it failed.

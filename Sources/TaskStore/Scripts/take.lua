@@ -36,7 +36,7 @@ end
 
 local keys, from
 if is_mixed then keys, from = in_turns() else keys = call('LRANGE', P .. ARGV[6] .. ':' .. type, 0, most - 1) end
-local flight, takes, seen, used, bytes, limit = {}, {}, {}, 0, 0, tonumber(ARGV[9])
+local records, flight, takes, seen, used, bytes, limit = {}, {}, {}, {}, 0, 0, tonumber(ARGV[9])
 if #keys > 0 then
   local recs, taken = call('MGET', unpack(keys)), 0
   for i = 1, #keys do
@@ -44,18 +44,14 @@ if #keys > 0 then
     if bytes >= limit then break end
     used = i
     -- The record decides, an entry is a hint: cancelled, deleted and retried tasks leave ghosts behind, and whether a task runs
-    -- alone may have changed since.
+    -- alone may have changed since. One that has expired loses its entry here; a heartbeat ends it, by `exp`.
     local fits = rec and not seen[key]
     if fits and handlers then
       fits = byte(rec, 3) == 112 and sub(rec, 33, 40) == NOBODY
     elseif fits then
       local flags = byte(rec, 49)
       fits = byte(rec, 2) == 80 and (flags >= ALONE) == alone
-      if fits and flags >= EXPIRES and now <= tonumber(ARGV[10]) and is_expired(rec) then
-        expired(key, rec, type)
-        fits = false
-        seen[key] = true
-      end
+        and not (flags >= EXPIRES and now <= tonumber(ARGV[10]) and is_expired(rec))
     end
     if fits then
       seen[key] = true
@@ -69,9 +65,8 @@ if #keys > 0 then
         new = '1T' .. sub(rec, 3, 32) .. worker8 .. take .. sub(rec, 45)
       end
       taken = taken + 1
-      keep(key, new)
-      flight[2 * taken - 1] = key
-      flight[2 * taken] = take
+      records[2 * taken - 1], records[2 * taken] = key, new
+      flight[2 * taken - 1], flight[2 * taken] = key, take
       answer[4 + taken] = new                    -- as it is: one string of all records would be one more copy
       bytes = bytes + #new
       -- The worker reads large bodies next: they count by their size, which stands in their place.
@@ -84,23 +79,24 @@ if #keys > 0 then
     end
   end
 end
-if #flight > 0 then
-  answer[4] = table.concat(flight)
-  call('HSET', P .. 'flight:' .. worker, ARGV[7], answer[4])
-end
+
+-- How many entries leave which queue.
 local lefts = { [ARGV[6]] = used }
 if is_mixed then
   lefts = {}
   for i = 1, used do lefts[from[i]] = (lefts[from[i]] or 0) + 1 end
-  count(type, 'turn', used)
+end
+
+-- Redis does not roll a script back: first what finds the tasks in their new place, then the records, last the old places.
+if #flight > 0 then
+  answer[4] = table.concat(flight)
+  call('HSET', P .. 'flight:' .. worker, ARGV[7], answer[4])
+  call('MSET', unpack(records))
 end
 if used > 0 then
-  for name, number in pairs(lefts) do
-    if not handlers then count(type, LEFT[name], number) end
-  end
-  commit(function()
-    for name, number in pairs(lefts) do call('LTRIM', P .. name .. ':' .. type, number, -1) end
-  end)
+  for name, number in pairs(lefts) do call('LTRIM', P .. name .. ':' .. type, number, -1) end
+  for name, number in pairs(handlers and {} or lefts) do call('HINCRBY', P .. 'n:' .. type, LEFT[name], number) end
+  if is_mixed then call('HINCRBY', P .. 'n:' .. type, 'turn', used) end
 end
 local left = (handlers or alone) and call('LLEN', P .. ARGV[6] .. ':' .. type) or waiting(type, is_mixed)
 if left > 0 then

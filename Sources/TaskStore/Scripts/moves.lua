@@ -1,53 +1,13 @@
--- What all scripts share: the record's layout, the moves a task can make, and one place that writes them.
--- It stands before the text of each script. ARGV[1] is always the key prefix, as in "roost:{00}:".
+-- The moves a task can make, and one place that writes them; behind record.lua.
 --
 -- Redis does not roll a script back, so a script reads, decides (the functions below only note what is to be written) and
 -- then writes once, in commit(): new places, records, old places, counters, wake tokens. Whatever fails on the way, every
 -- task can be found by some script (docs/store.md).
 
-local P = ARGV[1]
-local call, sub, byte, char = redis.call, string.sub, string.byte, string.char
-local pack, unpack_ = struct.pack, struct.unpack
-local time = call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local now6 = pack('<I6', now)
-
--- Record, format 1. Offsets count from 1; integers are little-endian; times are 6 bytes of ms since 1970 (0: none).
---  1 '1'        2 state      3 handler phase '-' none, 'p' pending, 'd' delivered, 'f' failed      4 error kind '0'-'7'
---  5 bodies (bit 0 params, 1 result in a key of their own)   6 zero   7 attempts u16   9 max attempts u16
--- 11 handler attempts u16   13 origin u32   17 outcome length u32   21 started at   27 finished at
--- 33 worker 8 bytes   41 take u32   45 manual retries u32
--- 49 flags (bit 0 cancel asked, 1 watched, 2 has progress, 3 has log lines, 4 has a key, 5 expires unless started in time,
---    6 is to run alone)
--- 50 priority   51 type length u8   52 zero   53 crashes u16   55 lost leases u16   57 verdict u32 (the take whose attempt
---    is to end as timed out, whoever moves the task on)
--- 61 params length u32   65 extras length u16   67 created at   73 due at   79 deadline   85 cancel asked at
--- 91 type, extras, params, outcome (result or error), note (the handler's last error, to the end)
--- States: P pending, T taken (shown as pending), R running, D detached, S scheduled, C completed, F failed, X cancelled.
-local HEADER, NOBODY, NEVER = 90, '\0\0\0\0\0\0\0\0', '\0\0\0\0\0\0'
 local SHOWN = { [80] = 'PENDING', [84] = 'PENDING', [82] = 'IN_PROGRESS', [68] = 'IN_PROGRESS', [83] = 'SCHEDULED',
   [67] = 'COMPLETED', [70] = 'FAILED', [88] = 'CANCELLED' }
 local ACTIVE = { [84] = true, [82] = true }
-local FINAL = { [67] = true, [70] = true, [88] = true }
-local CANCEL, WATCHED, PROGRESS, LOGGED, KEYED, EXPIRES, ALONE = 1, 2, 4, 8, 16, 32, 64
-
-local function type_of(rec) return sub(rec, HEADER + 1, HEADER + byte(rec, 51)) end
-local function flag(rec, bit_) return bit.band(byte(rec, 49), bit_) ~= 0 end
-local function with_flag(rec, bit_) return sub(rec, 1, 48) .. char(bit.bor(byte(rec, 49), bit_)) .. sub(rec, 50) end
-local function id_of(key) return sub(key, -32) end
--- What few tasks have: trace, key, timeout, expires.
-local function extras_of(rec)
-  local from = HEADER + byte(rec, 51)
-  return cjson.decode(sub(rec, from + 1, from + unpack_('<I2', rec, 65)))
-end
-local function body_end(rec)
-  local params, extras = unpack_('<I4I2', rec, 61)
-  return HEADER + byte(rec, 51) + extras + params
-end
-local function outcome_of(rec)
-  local from = body_end(rec)
-  return sub(rec, from + 1, from + unpack_('<I4', rec, 17))
-end
 
 -- Types as their hosts made them known; read only for what few tasks have.
 local infos = {}
@@ -75,9 +35,6 @@ local claims, mixed, logs = {}, {}, {}
 -- whoever else changes a record that a worker has taken says so here: its fence changes first.
 local outdated = {}
 local function outdate(worker) outdated[worker] = true end
-local function holder_of(rec)
-  return (string.gsub(sub(rec, 33, 40), '.', function(c) return string.format('%02x', byte(c)) end))
-end
 
 local function add(places, kind, type, value)
   local types = places[kind]
@@ -147,8 +104,6 @@ end
 -- The queue in which a task waits: by its priority, or the one of tasks that run alone. An entry elsewhere is none of its own.
 local QUEUES = { [104] = 'qh', [110] = 'q', [108] = 'ql' }
 local function queue_of(rec) return flag(rec, ALONE) and 'sq' or QUEUES[byte(rec, 50)] end
--- Counts the entries that left the queue at its front.
-local LEFT = { qh = 'takenh', q = 'taken', ql = 'takenl', sq = 'takens' }
 -- Into its queue, at the end or at the front; those that run alone go to the end, so that none keeps the others waiting.
 local function enqueue(key, rec, type, at_front)
   local queue = queue_of(rec)
@@ -202,7 +157,6 @@ local EXPIRED = '{"kind":"expired","message":"not started before it expired","re
 local function expired(key, rec, type)
   finish(key, rec, type, 'F', phase_for(type, 'F'), '6', block_for(rec, EXPIRED), EXPIRED, false)
 end
-local function is_expired(rec) return flag(rec, EXPIRES) and extras_of(rec).expires <= now end
 -- Back to the front of the queue at no attempt.
 local function requeue(key, rec, type)
   local old = byte(rec, 2)
@@ -345,22 +299,6 @@ local function kept(list, sums)
   return list == 'done' and sums.COMPLETED or sums.FAILED + sums.CANCELLED
 end
 
--- The hash `control`: 'paused:TYPE' while nothing of the type may be taken, 'mixed:TYPE' while it may have tasks of other
--- priorities than normal. Whoever uses neither has no field there.
-local function control(type) return unpack(call('HMGET', P .. 'control', 'paused:' .. type, 'mixed:' .. type)) end
--- Without those that run alone.
-local function waiting(type, is_mixed)
-  local length = call('LLEN', P .. 'q:' .. type)
-  if is_mixed then length = length + call('LLEN', P .. 'qh:' .. type) + call('LLEN', P .. 'ql:' .. type) end
-  return length
-end
-
--- At most one token stands in a list: 'wake:TYPE' for the type's queue, 'swake:TYPE' for its tasks that run alone, 'hwake:TYPE'
--- for its handler queue.
-local function wake(name)
-  if call('LLEN', P .. name) == 0 then call('RPUSH', P .. name, '1') end
-end
-
 -- Writes all that was noted; `counts` then has the new values of the counters it changed. `old_places` removes what stands
 -- in a place of the script's own (queue, in-flight, due).
 local function commit(old_places)
@@ -402,6 +340,3 @@ local function commit(old_places)
   for name in pairs(woken) do wake(name) end
   for _, id in ipairs(told) do call('PUBLISH', P .. 'final', id) end
 end
-
--- May this worker write? Only while it has its lease and this is its newest connection.
-local function admitted(worker, epoch) return call('HGET', P .. 'leases', worker) == epoch end
