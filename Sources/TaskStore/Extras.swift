@@ -9,7 +9,7 @@ package struct Extras: Sendable, Equatable {
   package var key: String?
   /// Of this task alone, in place of the type's.
   package var timeoutMillis: Int64?
-  /// By Redis' clock; a task not started by then fails.
+  /// By Redis' clock; a task that has not been started by then fails.
   package var expiresMillis: Int64?
 
   /// Of a new task; `now` is Redis' time.

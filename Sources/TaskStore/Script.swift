@@ -17,7 +17,9 @@ package enum Script: String, CaseIterable, Sendable {
     if travelsWhole { return source.split(separator: "\n").filter { !$0.hasPrefix("--") }.joined(separator: "\n") }
     let end = source.firstIndex(of: "\n") ?? source.endIndex
     var before = PackageResources.record_lua
-    if source.contains("commit(") { before += PackageResources.moves_lua }
+    if source.split(separator: "\n").contains(where: { $0.drop { $0 == " " }.hasPrefix("commit(") }) {
+      before += PackageResources.moves_lua
+    }
     return source[..<end] + "\n" + String(decoding: before, as: UTF8.self) + source[end...]
   }
 

@@ -11,6 +11,8 @@ package struct TaskWrite: Sendable {
     case retry(TaskError, at: Timestamp)
     /// Stopped because somebody asked for it.
     case stopped
+    /// It was not started in time; no attempt.
+    case expired
     case givenBack
     /// Visible as IN_PROGRESS, with its deadline if it has one.
     case running(deadline: Timestamp?)
@@ -105,7 +107,7 @@ extension TaskWrite {
     case .log(let lines): Array(lines.joined(separator: [0x0a]))
     case .handlerFailed(let message), .handlerAgain(let message, _):
       Array(message.prefixed(byBytes: TaskError.messageLimit).utf8)
-    case .stopped, .givenBack, .running, .overdue, .detached, .handlerDelivered: []
+    case .stopped, .expired, .givenBack, .running, .overdue, .detached, .handlerDelivered: []
     }
   }
 
@@ -127,6 +129,7 @@ extension TaskWrite {
       kind += error.kind.rawValue
       time = at
     case .stopped: letter = UInt8(ascii: "x")
+    case .expired: letter = UInt8(ascii: "e")
     case .givenBack: letter = UInt8(ascii: "b")
     case .running(let deadline):
       letter = UInt8(ascii: "m")

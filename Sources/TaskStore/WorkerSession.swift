@@ -292,7 +292,6 @@ package final class WorkerSession {
     call.add(take.batch)
     call.add(Int64(take.count))
     call.add(Int64(Self.callBytes))
-    call.add(clock.latestPlausible.millis)
     return call.command
   }
 

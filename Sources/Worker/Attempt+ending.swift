@@ -67,6 +67,9 @@ extension Attempt {
   /// Somebody wants a task stopped that has not started.
   func stopping() -> TaskWrite { write(.stopped, startedAt: takenAt) }
 
+  /// It was not to be started so late.
+  func expiring() -> TaskWrite { write(.expired, startedAt: takenAt) }
+
   /// A task that cannot be run: its params are gone.
   func withoutParams() -> TaskWrite {
     write(

@@ -210,13 +210,21 @@ final class TakeLoop: Sendable {
       let params = task.record.hasParamsKey ? bodies[core.keys.params(task.id)]?[...] : task.record.params
       let attempt = Attempt(
         task, params: params ?? [], batch: batch, type: pool.type, clock: core.clock, takenAt: now)
-      if params == nil {
+      if hasExpired(task.record) {
+        core.post(only: attempt.expiring(), attempt)
+      } else if params == nil {
         core.post(only: attempt.withoutParams(), attempt)
       } else {
         attempts.append(attempt)
       }
     }
     if !attempts.isEmpty { core.start(attempts, in: pool) }
+  }
+
+  /// Whether it was to be started before now, if Redis' clock is to be believed.
+  private func hasExpired(_ record: StoredRecord) -> Bool {
+    guard record.has(.expires), core.clock.isPlausible, let time = record.extras.expiresMillis else { return false }
+    return time <= core.clock.now.millis
   }
 
   /// Where the tasks of handler calls ran, which may have been elsewhere.

@@ -119,7 +119,7 @@ struct SubmissionMemberTests {
     }
     for text in ["0s", "2001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"] {
       let id = try await api.submit("1", #","expires":"\#(text)""#)
-      try await worker.take("work")
+      try await worker.take("work", .expired)
       let record = try await api.get("/v1/tasks/\(id)")
       #expect(record.json?["status"]?.text == "FAILED", "\(text): \(record.text)")
       #expect(record.json?["error"]?["kind"]?.text == "expired", "\(text): \(record.text)")

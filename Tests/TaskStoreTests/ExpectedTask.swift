@@ -16,7 +16,7 @@ struct ExpectedTask: Equatable {
   /// Whether its retry, its handler's retry or its deadline is in the past.
   var isDue = false
   var key: String?
-  /// Whether it fails where it is met before its start.
+  /// Whether it fails unless it has started.
   var isExpired = false
   var crashes = 0
   var lostLeases = 0

@@ -39,8 +39,6 @@ struct Keyspace {
   var counters: [String: [String: Int]] = [:]
   /// Who has which unique key, by type and key.
   var claims: [String: TaskID] = [:]
-  /// By Redis' clock, a moment later.
-  var readAt: Int64 = 0
 
   private static let script = """
     local answer = {}
@@ -58,8 +56,6 @@ struct Keyspace {
 
   init(_ connection: RedisConnection, prefix: String) throws {
     let reply = try connection.call(RedisCommand(words: "EVAL", Self.script, "0", prefix))
-    let time = try connection.call(RedisCommand(words: "TIME")).arrayValue ?? []
-    readAt = (time.first?.textValue.flatMap { Int64($0) } ?? 0) * 1000 + 999
     for entry in reply.arrayValue ?? [] {
       guard let parts = entry.arrayValue, parts.count == 4, let key = parts[0].textValue, let kind = parts[1].textValue
       else { continue }
@@ -128,10 +124,6 @@ struct Keyspace {
     record.fence.prefix(8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   }
 
-  private func hasExpired(_ record: StoredRecord) -> Bool {
-    record.has(.expires) && record.extras.expiresMillis.map { $0 <= readAt } ?? false
-  }
-
   /// What no script would ever find again (invariant a), and bodies that are missing or will go away under a record.
   func lost() -> [String] {
     var problems: [String] = []
@@ -140,9 +132,7 @@ struct Keyspace {
       let isHeld = flight.contains(held) && leases[held.worker] != nil
       let isFound =
         switch record.state {
-        case .pending:
-          places[record.has(.alone) ? "sq" : "queues"]?.contains(id) ?? false
-            || hasExpired(record) && places["exp"]?.contains(id) ?? false
+        case .pending: places[record.has(.alone) ? "sq" : "queues"]?.contains(id) ?? false
         case .scheduled: places["due"]?.contains(id) ?? false
         case .detached: places["away"]?.contains(id) ?? false
         case .taken, .running: isHeld

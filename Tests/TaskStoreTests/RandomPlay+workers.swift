@@ -24,7 +24,7 @@ extension RandomPlay {
       if handlers {
         hold(expected.isHandlerPending && expected.worker == ExpectedTask.nobody)
       } else {
-        hold(expected.state == .pending && !expected.isCancelAsked && !expected.isExpired)
+        hold(expected.state == .pending && !expected.isCancelAsked)
         hold(expected.isAlone == (queue == .alone))
         tasks[task.id]?.state = .taken
       }
@@ -48,6 +48,7 @@ extension RandomPlay {
       return [.handlerDelivered, .handlerFailed("no"), .handlerAgain("later", at: at), .givenBack]
         .randomElement(using: &random) ?? .givenBack
     }
+    if expected.isExpired, expected.state == .taken, chance(50) { return .expired }
     let operations: [TaskWrite.Operation] = [
       .completed(result: chance(80) ? .one : .text(1500)), .failed(.broken), .retry(.broken, at: at),
       .running(deadline: nil),
@@ -106,6 +107,7 @@ extension RandomPlay {
         task.schedule(isDue: at == Self.past)
       }
     case .stopped: task.stop()
+    case .expired: task.isCancelAsked ? task.stop() : task.finish(.failed, mine: false)
     case .givenBack: task.giveBack()
     case .overdue:
       task.verdict = task.take
@@ -196,8 +198,9 @@ extension RandomPlay {
       host: fixture.store.hostID, types: ["work", "telling"], workers: [workers[index].beat],
       latest: isTrusted ? RedisClock.forever : Timestamp(millis: 1))
     hold(report.lost.isEmpty && report.isKnown && !report.hasMore)
-    release(index)
+    // What is given back in this call expires with the next.
     if isTrusted { noteExpired() }
+    release(index)
     for (id, task) in tasks where task.isDue && due.contains(id) && (isTrusted || task.state != .detached) {
       tasks[id]?.isDue = false
       if task.state == .scheduled { tasks[id]?.state = .pending }

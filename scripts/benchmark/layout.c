@@ -179,7 +179,7 @@ static void append_take(redisContext *redis, long number) {
   snprintf(text, sizeof text, "%ld", number);
   snprintf(count, sizeof count, "%d", batch);
   word(&call, WORKER), add(&call, WORKER_BYTES, 8), word(&call, "1"), word(&call, TYPE), word(&call, "q"), word(&call, text);
-  word(&call, count), word(&call, "1048576"), word(&call, "281474976710655");
+  word(&call, count), word(&call, "1048576");
   append(redis, &call);
 }
 

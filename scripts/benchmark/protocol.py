@@ -105,7 +105,7 @@ class Calls:
         """The connection then watches the worker's fence; the take's answer is the last."""
         return Call(
             encode("WATCH", f"{PREFIX}fence:{worker}"),
-            self.script("take", worker, bytes.fromhex(worker), 1, type_, "q", batch, count, CALL_BYTES, LATEST))
+            self.script("take", worker, bytes.fromhex(worker), 1, type_, "q", batch, count, CALL_BYTES))
 
     def complete(self, worker, batch, type_, taken):
         """`taken` is what `tasks_of` made of a take's answer; the last answer is None if the fence has changed."""

@@ -166,6 +166,8 @@ def attempt(name, call):
 def build():
     (BUILT / "scripts").mkdir(parents=True, exist_ok=True)
     for path in SCRIPTS.glob("*.lua"):
+        if path.stem in scripts.PARTS:
+            continue
         (BUILT / "scripts" / path.name).write_text(scripts.text(path.stem))
     for name in ("wall", "layout"):
         servers.run(["cc", "-O2", "-o", BUILT / name, HERE / f"{name}.c", "-lhiredis", "-lpthread"], 60)

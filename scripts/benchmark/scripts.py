@@ -5,12 +5,15 @@ import re
 from servers import SCRIPTS
 
 
+PARTS = ("record", "moves")                   # what scripts stand behind
+
+
 def text(name):
     """A whole script: first line, what it stands behind, the rest. One that makes P itself stands alone."""
     source = (SCRIPTS / f"{name}.lua").read_text()
     if re.search(r"^local P\b", source, re.MULTILINE):
         return source
     first, _, rest = source.partition("\n")
-    names = ["record", "moves"] if "commit(" in rest else ["record"]
-    before = "".join((SCRIPTS / f"{name}.lua").read_text() for name in names)
+    parts = PARTS if re.search(r"^ *commit\(", rest, re.MULTILINE) else PARTS[:1]
+    before = "".join((SCRIPTS / f"{part}.lua").read_text() for part in parts)
     return f"{first}\n{before}\n{rest}"

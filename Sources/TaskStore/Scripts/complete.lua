@@ -8,7 +8,7 @@
 --       body: result, error or text;
 --       or head: 'C', body: the completed record as it is to stand, made of one that was taken without manual retries and
 --       flags but WATCHED. It is written as it is if the record is still as it was taken; if not, its parts make a 'c'.
--- Operations: c completed, f failed, r retry at time, x stopped on request, b given back, m running until time if there is
+-- Operations: c completed, f failed, r retry at time, x stopped on request, e expired before it started, b given back, m running until time if there is
 --             one, v overdue, d detached until time, g progress (text), o log (lines of JSON), t handler delivered, l handler
 --             failed for good (text), a handler again at time (text).
 -- Returns nil if the worker may not write, else {time in ms, a letter for each item}: h written and the handler call is
@@ -32,6 +32,10 @@ local apply = {
     schedule(key, rec, type, sub(head, 2, 2), sub(head, 4, 25), sub(head, 38, 43), body)
   end,
   x = function(key, rec, type) cancelled(key, rec, type) end,
+  e = function(key, rec, type)
+    if flag(rec, CANCEL) then return cancelled(key, rec, type) end
+    expired(key, rec, type)
+  end,
   b = function(key, rec, _, head) give_back(key, rec, sub(head, 26, 37)) end,
   m = function(key, rec, type, head)
     local block, deadline = sub(head, 4, 25), sub(head, 38, 43)
@@ -82,7 +86,7 @@ local function judge(key, rec, head, body)
     local fits
     if HANDLER[op] then fits = FINAL[state] and pending
     elseif op == 'b' then fits = ACTIVE[state] or FINAL[state] and pending
-    elseif op == 'm' then fits = state == 84
+    elseif op == 'm' or op == 'e' then fits = state == 84
     else fits = ACTIVE[state] end
     if fits then
       local written = #records

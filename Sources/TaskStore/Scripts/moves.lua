@@ -157,6 +157,7 @@ local EXPIRED = '{"kind":"expired","message":"not started before it expired","re
 local function expired(key, rec, type)
   finish(key, rec, type, 'F', phase_for(type, 'F'), '6', block_for(rec, EXPIRED), EXPIRED, false)
 end
+local function is_expired(rec) return flag(rec, EXPIRES) and extras_of(rec).expires <= now end
 -- Back to the front of the queue at no attempt.
 local function requeue(key, rec, type)
   local old = byte(rec, 2)

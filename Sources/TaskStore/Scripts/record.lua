@@ -1,5 +1,5 @@
 -- What all scripts share: the record's layout, and looks at a type. It stands before the text of each script, with moves.lua behind it
--- for those that call commit(). ARGV[1] is always the key prefix, as in "roost:{00}:".
+-- for those with a line that calls commit(). ARGV[1] is always the key prefix, as in "roost:{00}:".
 -- A call makes each of these functions anew, which costs a short script more than what it does: so what only moves need stands there.
 
 local P = ARGV[1]
@@ -41,7 +41,6 @@ local function outcome_of(rec)
   local from = body_end(rec)
   return sub(rec, from + 1, from + unpack_('<I4', rec, 17))
 end
-local function is_expired(rec) return flag(rec, EXPIRES) and extras_of(rec).expires <= now end
 -- The worker that has it, as its keys name it.
 local function holder_of(rec)
   return (string.gsub(sub(rec, 33, 40), '.', function(c) return string.format('%02x', byte(c)) end))

@@ -1,8 +1,7 @@
 #!lua flags=allow-oom
 -- Moves tasks, or handler calls, from a type's queue to a worker.
 -- ARGV: 1 prefix, 2 worker, 3 its 8 bytes, 4 epoch, 5 type, 6 'q', 'sq' (tasks that run alone) or 'hq' (handler calls),
---       7 number of the batch (never used twice), 8 how many at most, 9 bytes of records and params at most, 10 the latest time in ms that
---       the clock is believed (after it nothing expires).
+--       7 number of the batch (never used twice), 8 how many at most, 9 bytes of records and params at most.
 -- Returns nil if the worker may not write, else {time in ms, 1 if more is left there, the worker's fence, the batch as in-flight
 --         keeps it (for each task its key and 4 bytes), then the record of each}.
 local worker, worker8, type = ARGV[2], ARGV[3], ARGV[5]
@@ -44,14 +43,12 @@ if #keys > 0 then
     if bytes >= limit then break end
     used = i
     -- The record decides, an entry is a hint: cancelled, deleted and retried tasks leave ghosts behind, and whether a task runs
-    -- alone may have changed since. One that has expired loses its entry here; a heartbeat ends it, by `exp`.
+    -- alone may have changed since.
     local fits = rec and not seen[key]
     if fits and handlers then
       fits = byte(rec, 3) == 112 and sub(rec, 33, 40) == NOBODY
     elseif fits then
-      local flags = byte(rec, 49)
-      fits = byte(rec, 2) == 80 and (flags >= ALONE) == alone
-        and not (flags >= EXPIRES and now <= tonumber(ARGV[10]) and is_expired(rec))
+      fits = byte(rec, 2) == 80 and (byte(rec, 49) >= ALONE) == alone
     end
     if fits then
       seen[key] = true
@@ -95,7 +92,9 @@ if #flight > 0 then
 end
 if used > 0 then
   for name, number in pairs(lefts) do call('LTRIM', P .. name .. ':' .. type, number, -1) end
-  for name, number in pairs(handlers and {} or lefts) do call('HINCRBY', P .. 'n:' .. type, LEFT[name], number) end
+  if not handlers then
+    for name, number in pairs(lefts) do call('HINCRBY', P .. 'n:' .. type, LEFT[name], number) end
+  end
   if is_mixed then call('HINCRBY', P .. 'n:' .. type, 'turn', used) end
 end
 local left = (handlers or alone) and call('LLEN', P .. ARGV[6] .. ':' .. type) or waiting(type, is_mixed)
