@@ -101,8 +101,10 @@ final class TakeLoop: Sendable {
   private func gather(_ unanswered: Outbox) -> Round? {
     core.state.wait { [core] state -> Round?? in
       if state.isOver { return .some(nil) }
-      var round = Round(outbox: unanswered, wake: state.wake.roundBegins(core.demand))
-      if unanswered.isEmpty { round.outbox = state.outbox.next() }
+      let outbox = unanswered.isEmpty ? state.outbox.next() : unanswered
+      // What is still to be written afterwards is in memory and in flight: nothing is taken on top of it.
+      let demand = state.outbox.isEmpty ? core.demand : { _ in 0 }
+      var round = Round(outbox: outbox, wake: state.wake.roundBegins(demand))
       (round.emptied, state.emptied) = (state.emptied, [])
       (round.cancels, state.cancels) = (state.cancels, [])
       state.isWriting = !round.outbox.isEmpty
@@ -151,14 +153,16 @@ final class TakeLoop: Sendable {
     if taken.hasMore { core.state.withLock { $0.wake.leftSome(in: source) } }
     let pool = core.pools[source.pool]
     let isHandlers = source.queue == .handlers
-    let bodies = try bodies(of: taken.tasks, results: isHandlers, session)
+    let (tasks, late) = isHandlers ? (taken.tasks, []) : split(taken.tasks)
+    let bodies = try bodies(of: tasks, results: isHandlers, session)
     core.batches.answered(take.batch, count: taken.tasks.count)
-    if taken.tasks.isEmpty { return }
+    expire(late, take.batch, pool)
+    if tasks.isEmpty { return }
     if isHandlers {
-      let origins = try origins(of: taken.tasks, pool, session)
-      pool.handlers.add(handlerCalls(taken.tasks, bodies, origins, take.batch, pool))
+      let origins = try origins(of: tasks, pool, session)
+      pool.handlers.add(handlerCalls(tasks, bodies, origins, take.batch, pool))
     } else {
-      start(taken.tasks, bodies, take.batch, pool)
+      start(tasks, bodies, take.batch, pool)
     }
   }
 
@@ -210,9 +214,7 @@ final class TakeLoop: Sendable {
       let params = task.record.hasParamsKey ? bodies[core.keys.params(task.id)]?[...] : task.record.params
       let attempt = Attempt(
         task, params: params ?? [], batch: batch, type: pool.type, clock: core.clock, takenAt: now)
-      if hasExpired(task.record) {
-        core.post(only: attempt.expiring(), attempt)
-      } else if params == nil {
+      if params == nil {
         core.post(only: attempt.withoutParams(), attempt)
       } else {
         attempts.append(attempt)
@@ -221,10 +223,24 @@ final class TakeLoop: Sendable {
     if !attempts.isEmpty { core.start(attempts, in: pool) }
   }
 
-  /// Whether it was to be started before now, if Redis' clock is to be believed.
-  private func hasExpired(_ record: StoredRecord) -> Bool {
-    guard record.has(.expires), core.clock.isPlausible, let time = record.extras.expiresMillis else { return false }
-    return time <= core.clock.now.millis
+  /// Those that may start; the others were to be started before now, if Redis' clock is to be believed.
+  private func split(_ tasks: [TakenTask]) -> (inTime: [TakenTask], late: [TakenTask]) {
+    let now = core.clock.now
+    guard tasks.contains(where: { $0.record.has(.expires) }), now <= core.clock.latestPlausible else {
+      return (tasks, [])
+    }
+    func isLate(_ task: TakenTask) -> Bool {
+      task.record.has(.expires) && task.record.extras.expiresMillis ?? .max <= now.millis
+    }
+    return (tasks.filter { !isLate($0) }, tasks.filter(isLate))
+  }
+
+  private func expire(_ tasks: [TakenTask], _ batch: Int64, _ pool: Pool) {
+    for task in tasks {
+      let attempt = Attempt(
+        task, params: [], batch: batch, type: pool.type, clock: core.clock, takenAt: MonotonicClock.now)
+      core.post(only: attempt.expiring(), attempt)
+    }
   }
 
   /// Where the tasks of handler calls ran, which may have been elsewhere.

@@ -114,12 +114,14 @@ struct SubmissionMemberTests {
     let hour = Timestamp(millis: api.store.clock.now.millis + 3_600_000)
     for text in ["1h", hour.iso8601] {
       let id = try await api.submit("1", #","expires":"\#(text)""#)
-      try await worker.take("work", .completed(result: bytes("1")))
+      let taken = try await worker.take("work", .completed(result: bytes("1")))
+      #expect(taken.first?.record.extras.expiresMillis ?? 0 > hour.millis - 60_000, "\(text)")
       #expect(try await api.status(id) == "COMPLETED", "\(text)")
     }
     for text in ["0s", "2001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"] {
       let id = try await api.submit("1", #","expires":"\#(text)""#)
-      try await worker.take("work", .expired)
+      let taken = try await worker.take("work", .expired)
+      #expect(taken.first?.record.extras.expiresMillis ?? .max <= api.store.clock.now.millis, "\(text)")
       let record = try await api.get("/v1/tasks/\(id)")
       #expect(record.json?["status"]?.text == "FAILED", "\(text): \(record.text)")
       #expect(record.json?["error"]?["kind"]?.text == "expired", "\(text): \(record.text)")

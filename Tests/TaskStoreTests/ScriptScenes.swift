@@ -46,7 +46,7 @@ extension ScriptScene {
     #expect(world.ids.count == 4)
   }
 
-  static let takeInTurns = ScriptScene(script: .take, name: "priorities, and a task that has expired") { world in
+  static let takeInTurns = ScriptScene(script: .take, name: "tasks of all priorities") { world in
     for priority in [TaskPriority.low, .normal, .high] {
       world.ids.append(try await world.fixture.submit { $0.priority = priority })
     }
@@ -140,8 +140,13 @@ extension ScriptScene {
           $0.priority = .low
         })
     }
+    for type in ["work", "telling", "work"] {
+      world.ids.append(try await world.fixture.submit(type: type) { $0.expires = .after(.seconds(3600)) })
+    }
     let worker = try world.worker()
     try worker.take()
+    try worker.take("telling")
+    _ = try await world.fixture.store.cancel(world.ids[6])
   } act: { world in
     let worker = world.workers[0]
     try worker.write { _ in .log([Array("{}".utf8), Array(#"{"level":"info"}"#.utf8)]) }
@@ -150,6 +155,7 @@ extension ScriptScene {
       case 0: .completed(result: .one)
       case 1: .retry(.broken, at: past)
       case 2: .givenBack
+      case 4, 5, 6: .expired
       default: .running(deadline: Timestamp(millis: 4_000_000_000_000))
       }
     }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import Foundation
 import Redis
+import Synchronization
 import TaskModel
 import TaskStore
 import TestSupport
 import Testing
+import Threading
 
 @testable import Worker
 
@@ -81,6 +83,34 @@ struct SessionTests {
     #expect(last.tasks.count == 1)
     #expect(!last.hasMore)
     store.close()
+  }
+
+  @Test("Nothing is taken while more is to be written than goes into a call")
+  func writesFirst() async throws {
+    let types = ["one", "two", "three"]
+    let worker = try WorkerFixture("echo", types: types)
+    // Tasks are taken ahead once it is known how short they are.
+    for type in types { _ = try await worker.final(worker.submit("1", type: type)) }
+    for type in types { try await worker.store.setPaused(type, true) }
+    var late: [TaskID] = []
+    for number in 0..<2400 {
+      var submission = Submission(type: types[number % 3], params: [UInt8]("1".utf8))
+      submission.expires = .at(Timestamp(millis: 1000))
+      late.append(try await worker.store.submit(submission).id)
+    }
+    let seen = Lock((takes: 0, mostWaiting: 0))
+    worker.proxy.intercept { request in
+      if request.script == .take {
+        // What expires is written by the thread that takes, so nothing comes to this between the two.
+        let waiting = worker.core.state.withLock { $0.outbox.writes.count }
+        seen.withLock { $0 = ($0.takes + 1, max($0.mostWaiting, waiting)) }
+      }
+      return .pass
+    }
+    for type in types { try await worker.store.setPaused(type, false) }
+    for id in late { #expect(try await worker.final(id)?.status == .failed) }
+    let (takes, mostWaiting) = seen.withLock { $0 }
+    #expect(takes > 3 && mostWaiting == 0)
   }
 
   @Test("Nothing is taken ahead while more than a megabyte of params waits")

@@ -19,18 +19,18 @@ final class WorkerFixture: Sendable {
   let core: WorkerCore
   let board: FlightBoard
 
-  /// Its one type is called `echo` whatever its executor.
-  init(_ executor: String = "echo") throws {
+  /// Its types have one executor, whatever they are called.
+  init(_ executor: String = "echo", types names: [String] = ["echo"]) throws {
     redis = try RedisServer()
     proxy = try RedisProxy(redis)
     let folder = redis.directory.path
     let workbench = try TestPlugin.workbench(in: folder)
-    let type = workbench.type(executor, name: "echo", callback: "written")
+    let types = names.map { workbench.type(executor, name: $0, callback: "written") }
     store = TaskStore(address: redis.address, prefix: "roost", name: "test")
-    store.start(types: [type.definition])
+    store.start(types: types.map(\.definition))
     let assignment = WorkerAssignment(
       id: RandomID.make(), label: "test/workbench/1", redis: proxy.address, prefix: "roost", leaseMillis: 60_000,
-      logLevel: "info", logFormat: "json", plugins: [workbench.plugin], types: [type])
+      logLevel: "info", logFormat: "json", plugins: [workbench.plugin], types: types)
     let (plugins, issues) = LoadedPlugins.load(assignment)
     guard issues.isEmpty else { throw SpawnFailed(description: "\(issues)") }
     let (address, clock, id) = (proxy.address, RedisClock(), assignment.id)
@@ -67,8 +67,8 @@ final class WorkerFixture: Sendable {
       .split(separator: "\n").map(String.init)
   }
 
-  func submit(_ params: String) async throws -> TaskID {
-    try await store.submit(Submission(type: "echo", params: Array(params.utf8))).id
+  func submit(_ params: String, type: String = "echo") async throws -> TaskID {
+    try await store.submit(Submission(type: type, params: Array(params.utf8))).id
   }
 
   func final(_ id: TaskID) async throws -> TaskRecord? {

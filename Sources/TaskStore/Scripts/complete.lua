@@ -8,9 +8,9 @@
 --       body: result, error or text;
 --       or head: 'C', body: the completed record as it is to stand, made of one that was taken without manual retries and
 --       flags but WATCHED. It is written as it is if the record is still as it was taken; if not, its parts make a 'c'.
--- Operations: c completed, f failed, r retry at time, x stopped on request, e expired before it started, b given back, m running until time if there is
---             one, v overdue, d detached until time, g progress (text), o log (lines of JSON), t handler delivered, l handler
---             failed for good (text), a handler again at time (text).
+-- Operations: c completed, f failed, r retry at time, x stopped on request, e expired before it started, b given back,
+--             m running until time if there is one, v overdue, d detached until time, g progress (text),
+--             o log (lines of JSON), t handler delivered, l handler failed for good (text), a handler again at time (text).
 -- Returns nil if the worker may not write, else {time in ms, a letter for each item}: h written and the handler call is
 --         this worker's, k written, n not this worker's any more (nothing was written).
 local worker = ARGV[2]

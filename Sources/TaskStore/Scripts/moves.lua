@@ -9,6 +9,13 @@ local SHOWN = { [80] = 'PENDING', [84] = 'PENDING', [82] = 'IN_PROGRESS', [68] =
   [67] = 'COMPLETED', [70] = 'FAILED', [88] = 'CANCELLED' }
 local ACTIVE = { [84] = true, [82] = true }
 
+local function type_of(rec) return sub(rec, HEADER + 1, HEADER + byte(rec, 51)) end
+-- What few tasks have: trace, key, timeout, expires.
+local function extras_of(rec)
+  local from = HEADER + byte(rec, 51)
+  return cjson.decode(sub(rec, from + 1, from + unpack_('<I2', rec, 65)))
+end
+
 -- Types as their hosts made them known; read only for what few tasks have.
 local infos = {}
 local function info_of(type)

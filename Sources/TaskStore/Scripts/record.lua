@@ -1,4 +1,4 @@
--- What all scripts share: the record's layout, and looks at a type. It stands before the text of each script, with moves.lua behind it
+-- The record's layout, and looks at a type. It stands before each script but those that define P themselves, with moves.lua behind it
 -- for those with a line that calls commit(). ARGV[1] is always the key prefix, as in "roost:{00}:".
 -- A call makes each of these functions anew, which costs a short script more than what it does: so what only moves need stands there.
 
@@ -24,15 +24,9 @@ local HEADER, NOBODY, NEVER = 90, '\0\0\0\0\0\0\0\0', '\0\0\0\0\0\0'
 local FINAL = { [67] = true, [70] = true, [88] = true }
 local CANCEL, WATCHED, PROGRESS, LOGGED, KEYED, EXPIRES, ALONE = 1, 2, 4, 8, 16, 32, 64
 
-local function type_of(rec) return sub(rec, HEADER + 1, HEADER + byte(rec, 51)) end
 local function flag(rec, bit_) return bit.band(byte(rec, 49), bit_) ~= 0 end
 local function with_flag(rec, bit_) return sub(rec, 1, 48) .. char(bit.bor(byte(rec, 49), bit_)) .. sub(rec, 50) end
 local function id_of(key) return sub(key, -32) end
--- What few tasks have: trace, key, timeout, expires.
-local function extras_of(rec)
-  local from = HEADER + byte(rec, 51)
-  return cjson.decode(sub(rec, from + 1, from + unpack_('<I2', rec, 65)))
-end
 local function body_end(rec)
   local params, extras = unpack_('<I4I2', rec, 61)
   return HEADER + byte(rec, 51) + extras + params
