@@ -102,9 +102,9 @@ final class TakeLoop: Sendable {
     core.state.wait { [core] state -> Round?? in
       if state.isOver { return .some(nil) }
       let outbox = unanswered.isEmpty ? state.outbox.next() : unanswered
-      // What is still to be written afterwards is in memory and in flight: nothing is taken on top of it.
-      let demand = state.outbox.isEmpty ? core.demand : { _ in 0 }
-      var round = Round(outbox: outbox, wake: state.wake.roundBegins(demand))
+      // With more left to write than the next call carries, nothing is taken on top of it: it is in memory and in flight.
+      let isBehind = state.outbox.writes.count > WorkerSession.callTasks
+      var round = Round(outbox: outbox, wake: state.wake.roundBegins(isBehind ? { _ in 0 } : core.demand))
       (round.emptied, state.emptied) = (state.emptied, [])
       (round.cancels, state.cancels) = (state.cancels, [])
       state.isWriting = !round.outbox.isEmpty

@@ -85,7 +85,7 @@ struct SessionTests {
     store.close()
   }
 
-  @Test("Nothing is taken while more is to be written than goes into a call")
+  @Test("Nothing is taken while more is to be written than goes into two calls")
   func writesFirst() async throws {
     let types = ["one", "two", "three"]
     let worker = try WorkerFixture("echo", types: types)
@@ -110,7 +110,7 @@ struct SessionTests {
     for type in types { try await worker.store.setPaused(type, false) }
     for id in late { #expect(try await worker.final(id)?.status == .failed) }
     let (takes, mostWaiting) = seen.withLock { $0 }
-    #expect(takes > 3 && mostWaiting == 0)
+    #expect(takes > 3 && mostWaiting <= WorkerSession.callTasks)
   }
 
   @Test("Nothing is taken ahead while more than a megabyte of params waits")
