@@ -11,7 +11,7 @@ package enum Script: String, CaseIterable, Sendable {
   /// A transaction goes on where Redis has forgotten a script, and nobody would count what it has done. These are short.
   var travelsWhole: Bool { self == .submitted || self == .completed }
 
-  /// The whole text: first line, what it stands behind, script; of one that travels nothing but its own lines.
+  /// The whole text: first line, what it stands behind, script; of one that travels, its own lines without comments.
   package var text: String {
     let source = String(decoding: bytes, as: UTF8.self)
     if travelsWhole { return source.split(separator: "\n").filter { !$0.hasPrefix("--") }.joined(separator: "\n") }
